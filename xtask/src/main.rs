@@ -1,6 +1,7 @@
 //! Developer commands of the workspace: `cargo xtask <command>`.
 
 mod ci;
+mod corpus;
 mod smidgen;
 mod tidy;
 mod workspace;
@@ -21,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Everything that must hold before a change lands: format, clippy, tidy, docs, tests.
     Ci(ci::Arguments),
+    /// Fetches the pairs of real builds of `fixtures/pairs.toml` into target/corpus and verifies them.
+    Corpus(corpus::Arguments),
     /// Executes the workspace's rules: imports between crates, module docs, reasons for dependencies, banned words, sizes.
     Tidy,
     /// The release pipeline's entry: `smidgen gen-deltas` of this checkout, with the same arguments.
@@ -32,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Ci(arguments) => ci::run(&arguments),
+        Command::Corpus(arguments) => corpus::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::GenDeltas(arguments) => smidgen::run("gen-deltas", &arguments),
     };
