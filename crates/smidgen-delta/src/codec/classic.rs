@@ -1,0 +1,321 @@
+//! The classic codec: bsdiff's controls, add and extra parts, each kind of number and byte in a section of its own.
+//!
+//! The new file is a row of controls. Each takes `add_len` bytes of the old file, adds the add part's differences to
+//! them, appends `extra_len` bytes of the extra part and moves the place in the old file by a seek. (Colin Percival,
+//! "Naive differences of executable code", 2003.) `docs/format.md` has the sections byte by byte.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use crate::{
+    ApplyError, Inspection, SectionKind,
+    codec::SCRATCH,
+    old::OldFile,
+    output::Output,
+    patch::Sections,
+    section::{Numbers, Section},
+    varint,
+};
+
+/// The kinds of section a classic patch may have.
+pub(super) const SECTIONS: [SectionKind; 7] = [
+    SectionKind::AddLens,
+    SectionKind::ExtraLens,
+    SectionKind::Seeks,
+    SectionKind::AddDense,
+    SectionKind::AddRuns,
+    SectionKind::AddSparse,
+    SectionKind::Extra,
+];
+
+/// Bytes of differences unpacked at a time.
+const DIFFERENCES: usize = 32 * 1024;
+const _: () = assert!(DIFFERENCES <= SCRATCH);
+
+pub(super) fn apply(
+    sections: &Sections<'_>,
+    mut old: OldFile<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), ApplyError> {
+    let mut controls = Controls::open(sections, old.size())?;
+    let mut add = Add::open(sections)?;
+    let mut extra = sections.open(SectionKind::Extra)?;
+
+    while let Some(control) = controls.next()? {
+        let mut old_offset = control.old_offset;
+        let mut add_left = control.add_len;
+        while add_left > 0 {
+            let at = output.made();
+            let piece = output.take(add_left)?;
+            old.read(piece, old_offset).map_err(ApplyError::OldUnreadable)?;
+            add.add_to(piece, at)?;
+            let len = piece.len() as u64;
+            old_offset = old_offset.saturating_add(len);
+            add_left = add_left.saturating_sub(len);
+        }
+        let mut extra_left = control.extra_len;
+        while extra_left > 0 {
+            let at = output.made();
+            let piece = output.take(extra_left)?;
+            read_section(&mut extra, SectionKind::Extra, piece, at)?;
+            extra_left = extra_left.saturating_sub(piece.len() as u64);
+        }
+    }
+
+    let at = output.made();
+    controls.finish()?;
+    add.finish(at)?;
+    extra.map_or(Ok(()), |extra| extra.finish(at))
+}
+
+pub(super) fn inspect(sections: &Sections<'_>, old_size: u64) -> Result<Inspection, ApplyError> {
+    let mut controls = Controls::open(sections, old_size)?;
+    let mut add = Add::open(sections)?;
+    let mut found = Inspection::default();
+    let mut piece = [0; 4096];
+    let mut after_last = 0_u64;
+    while let Some(control) = controls.next()? {
+        if found.controls > 0 {
+            found.count_seek(control.old_offset.cast_signed().saturating_sub(after_last.cast_signed()));
+        }
+        found.controls = found.controls.saturating_add(1);
+        found.extra = found.extra.saturating_add(control.extra_len);
+        after_last = control.old_offset.saturating_add(control.add_len);
+        let mut add_left = control.add_len;
+        while add_left > 0 {
+            let len = usize::try_from(add_left).unwrap_or(usize::MAX).min(piece.len());
+            let differences = piece.get_mut(..len).unwrap_or_default();
+            differences.fill(0);
+            add.add_to(differences, controls.made)?;
+            let zero = differences.iter().filter(|&&difference| difference == 0).count();
+            found.add_zero = found.add_zero.saturating_add(zero as u64);
+            found.add_non_zero = found.add_non_zero.saturating_add(len.saturating_sub(zero) as u64);
+            add_left = add_left.saturating_sub(len as u64);
+        }
+    }
+    Ok(found)
+}
+
+/// One control, its numbers held against both files' sizes.
+struct Control {
+    old_offset: u64,
+    add_len: u64,
+    extra_len: u64,
+}
+
+/// The controls of a patch, one after the other.
+struct Controls<'a> {
+    add_lens: Option<Numbers<'a>>,
+    extra_lens: Option<Numbers<'a>>,
+    seeks: Option<Numbers<'a>>,
+    index: u64,
+    old_size: u64,
+    new_size: u64,
+    /// Where the last control's add part ended in the old file.
+    old_offset: u64,
+    /// Bytes of the new file the controls so far stand for.
+    made: u64,
+}
+
+impl<'a> Controls<'a> {
+    fn open(sections: &Sections<'a>, old_size: u64) -> Result<Self, ApplyError> {
+        let numbers = |kind| Ok(sections.open(kind)?.map(Numbers::new));
+        Ok(Self {
+            add_lens: numbers(SectionKind::AddLens)?,
+            extra_lens: numbers(SectionKind::ExtraLens)?,
+            seeks: numbers(SectionKind::Seeks)?,
+            index: 0,
+            old_size,
+            new_size: sections.new_size(),
+            old_offset: 0,
+            made: 0,
+        })
+    }
+
+    /// The next control; `None` when the new file is complete.
+    fn next(&mut self) -> Result<Option<Control>, ApplyError> {
+        if self.made == self.new_size {
+            return Ok(None);
+        }
+        let old_offset = self.next_old_offset()?;
+        let add_len = read_number(&mut self.add_lens, SectionKind::AddLens, self.made)?;
+        let extra_len = read_number(&mut self.extra_lens, SectionKind::ExtraLens, self.made)?;
+
+        let old_left = self.old_size.saturating_sub(old_offset);
+        let new_left = self.new_size.saturating_sub(self.made);
+        self.within("add len", add_len, old_left.min(new_left))?;
+        let new_left = new_left.saturating_sub(add_len);
+        self.within("extra len", extra_len, new_left)?;
+        if add_len == 0 && extra_len == 0 {
+            // Makes nothing: a patch of such controls would keep us busy for as long as it likes.
+            return Err(ApplyError::Section {
+                section: SectionKind::AddLens,
+                what: "has a control that makes nothing",
+                at: self.made,
+            });
+        }
+        self.old_offset = old_offset.saturating_add(add_len);
+        self.made = self.new_size.saturating_sub(new_left).saturating_add(extra_len);
+        self.index = self.index.saturating_add(1);
+        Ok(Some(Control { old_offset, add_len, extra_len }))
+    }
+
+    /// The first control begins at the start of the old file, every other where its seek leads.
+    fn next_old_offset(&mut self) -> Result<u64, ApplyError> {
+        if self.index == 0 {
+            return Ok(0);
+        }
+        let seek = varint::unzigzag(read_number(&mut self.seeks, SectionKind::Seeks, self.made)?);
+        match self.old_offset.checked_add_signed(seek) {
+            Some(offset) if offset <= self.old_size => Ok(offset),
+            _ => Err(ApplyError::Control {
+                field: "seek",
+                index: self.index,
+                found: seek,
+                expected: self.old_size.saturating_sub(self.old_offset),
+            }),
+        }
+    }
+
+    fn within(&self, field: &'static str, found: u64, expected: u64) -> Result<(), ApplyError> {
+        if found <= expected {
+            return Ok(());
+        }
+        let found = i64::try_from(found).unwrap_or(i64::MAX);
+        Err(ApplyError::Control { field, index: self.index, found, expected })
+    }
+
+    fn finish(self) -> Result<(), ApplyError> {
+        [self.add_lens, self.extra_lens, self.seeks]
+            .into_iter()
+            .flatten()
+            .try_for_each(|numbers| numbers.finish(self.made))
+    }
+}
+
+/// The differences of all add parts, laid end to end.
+enum Add<'a> {
+    /// One byte for each byte of the add parts.
+    Dense { differences: Section<'a>, scratch: Box<[u8]> },
+    /// Only the runs that differ.
+    Sparse {
+        runs: Option<Numbers<'a>>,
+        differences: Option<Section<'a>>,
+        /// Bytes until the current run begins, and bytes of it that are left.
+        gap: u64,
+        run: u64,
+        scratch: Box<[u8]>,
+    },
+}
+
+impl<'a> Add<'a> {
+    fn open(sections: &Sections<'a>) -> Result<Self, ApplyError> {
+        let dense = sections.open(SectionKind::AddDense)?;
+        let runs = sections.open(SectionKind::AddRuns)?.map(Numbers::new);
+        let sparse = sections.open(SectionKind::AddSparse)?;
+        let scratch = vec![0; DIFFERENCES].into_boxed_slice();
+        match dense {
+            Some(_) if runs.is_some() || sparse.is_some() => Err(ApplyError::Section {
+                section: SectionKind::AddDense,
+                what: "stands beside a sparse one",
+                at: 0,
+            }),
+            Some(differences) => Ok(Self::Dense { differences, scratch }),
+            None => Ok(Self::Sparse { runs, differences: sparse, gap: 0, run: 0, scratch }),
+        }
+    }
+
+    /// Adds the next differences to `piece`, whose first byte is byte `at` of the new file.
+    fn add_to(&mut self, piece: &mut [u8], at: u64) -> Result<(), ApplyError> {
+        match self {
+            Self::Dense { differences, scratch } => {
+                for part in piece.chunks_mut(scratch.len()) {
+                    let scratch = scratch.get_mut(..part.len()).unwrap_or_default();
+                    differences.read_exact(scratch, at)?;
+                    add_bytes(part, scratch);
+                }
+                Ok(())
+            }
+            Self::Sparse { runs, differences, gap, run, scratch } => {
+                let mut rest = piece;
+                while !rest.is_empty() {
+                    if *gap == 0 && *run == 0 {
+                        (*gap, *run) = next_run(runs, at)?;
+                    }
+                    rest = advance(rest, gap).1;
+                    while *run > 0 && !rest.is_empty() {
+                        let mut len = (*run).min(scratch.len() as u64);
+                        let before = len;
+                        let (part, after) = advance(rest, &mut len);
+                        *run = run.saturating_sub(before.saturating_sub(len));
+                        let scratch = scratch.get_mut(..part.len()).unwrap_or_default();
+                        read_section(differences, SectionKind::AddSparse, scratch, at)?;
+                        add_bytes(part, scratch);
+                        rest = after;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self, at: u64) -> Result<(), ApplyError> {
+        match self {
+            Self::Dense { differences, .. } => differences.finish(at),
+            Self::Sparse { runs, differences, run, .. } => {
+                if run > 0 {
+                    return Err(ApplyError::Section {
+                        section: SectionKind::AddRuns,
+                        what: "has a run that goes on",
+                        at,
+                    });
+                }
+                runs.map_or(Ok(()), |runs| runs.finish(at))?;
+                differences.map_or(Ok(()), |differences| differences.finish(at))
+            }
+        }
+    }
+}
+
+/// Gap and length of the next run; when there are no more, a gap without end.
+fn next_run(runs: &mut Option<Numbers<'_>>, at: u64) -> Result<(u64, u64), ApplyError> {
+    let Some(runs) = runs.as_mut().filter(|runs| !runs.is_empty()) else {
+        return Ok((u64::MAX, 0));
+    };
+    let gap = runs.next(at)?;
+    let run = runs.next(at)?;
+    if run == 0 {
+        return Err(ApplyError::Section { section: SectionKind::AddRuns, what: "has an empty run", at });
+    }
+    Ok((gap, run))
+}
+
+/// Splits off as much of `piece` as `count` covers, and lowers `count` by it.
+fn advance<'p>(piece: &'p mut [u8], count: &mut u64) -> (&'p mut [u8], &'p mut [u8]) {
+    let len = usize::try_from(*count).unwrap_or(usize::MAX).min(piece.len());
+    *count = count.saturating_sub(len as u64);
+    piece.split_at_mut(len)
+}
+
+fn add_bytes(bytes: &mut [u8], differences: &[u8]) {
+    for (byte, difference) in bytes.iter_mut().zip(differences) {
+        *byte = byte.wrapping_add(*difference);
+    }
+}
+
+fn read_number(numbers: &mut Option<Numbers<'_>>, section: SectionKind, at: u64) -> Result<u64, ApplyError> {
+    match numbers {
+        Some(numbers) => numbers.next(at),
+        None => Err(ApplyError::Section { section, what: "is missing", at }),
+    }
+}
+
+fn read_section(
+    section: &mut Option<Section<'_>>,
+    kind: SectionKind,
+    out: &mut [u8],
+    at: u64,
+) -> Result<(), ApplyError> {
+    match section {
+        Some(section) => section.read_exact(out, at),
+        None => Err(ApplyError::Section { section: kind, what: "is missing", at }),
+    }
+}

@@ -1,0 +1,159 @@
+//! Making patches: find matches, write them down in each codec that is asked for, keep the smallest.
+//!
+//! The result depends on the two files, the options' codec choice and the version of this crate, never on threads,
+//! time or the machine.
+
+use std::num::NonZeroUsize;
+
+use crate::{
+    Codec, Digest, Fault, Header, VERSION,
+    header::{MIN_WINDOW_LOG, SectionHeader},
+};
+
+mod bidiff;
+mod classic;
+mod jobs;
+pub(crate) mod pack;
+mod script;
+
+use pack::Packed;
+use script::Script;
+
+/// The old file must be shorter than this: the suffix array counts in 32 bits.
+pub const MAX_OLD_SIZE: u64 = i32::MAX as u64;
+
+/// Which codec's patch to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CodecChoice {
+    /// All codecs are tried, the smallest patch is kept.
+    #[default]
+    Smallest,
+    /// One codec, whatever comes of it.
+    Only(Codec),
+}
+
+/// How to make a patch.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DiffOptions {
+    /// Which codec's patch to keep. Default: the smallest.
+    pub codec: CodecChoice,
+    /// Threads to work with. They change the time, never the patch. Default: one.
+    pub threads: NonZeroUsize,
+}
+
+impl Default for DiffOptions {
+    fn default() -> Self {
+        Self { codec: CodecChoice::Smallest, threads: NonZeroUsize::MIN }
+    }
+}
+
+impl DiffOptions {
+    /// Keeps the patch of one codec only.
+    #[must_use]
+    pub fn with_codec(mut self, codec: Codec) -> Self {
+        self.codec = CodecChoice::Only(codec);
+        self
+    }
+
+    /// Works with this many threads.
+    #[must_use]
+    pub fn with_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = threads;
+        self
+    }
+}
+
+/// No patch was made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiffError {
+    /// The old file is too long for 32-bit suffix arrays.
+    #[error(
+        "the old file has {found} bytes, a patch can be made from fewer than {limit} only; use the full copy"
+    )]
+    OldTooLarge {
+        /// Bytes it has.
+        found: u64,
+        /// The first size that is too large.
+        limit: u64,
+    },
+    /// zstd did not do its work.
+    #[error("failed to pack a section: {reason}; please report this")]
+    Pack {
+        /// What zstd says.
+        reason: &'static str,
+    },
+}
+
+impl DiffError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::OldTooLarge { .. } => Fault::LimitExceeded,
+            Self::Pack { .. } => Fault::Bug,
+        }
+    }
+}
+
+/// Makes the patch that turns `old` into `new`.
+///
+/// # Errors
+/// [`DiffError::OldTooLarge`] from 2 GiB on; use a full copy then.
+pub fn diff(old: &[u8], new: &[u8], options: &DiffOptions) -> Result<Vec<u8>, DiffError> {
+    if old.len() as u64 >= MAX_OLD_SIZE {
+        return Err(DiffError::OldTooLarge { found: old.len() as u64, limit: MAX_OLD_SIZE });
+    }
+    let script = Script::find(old, new);
+    let codecs: &[Codec] = match &options.codec {
+        CodecChoice::Smallest => &[Codec::Classic, Codec::Bidiff],
+        CodecChoice::Only(codec) => std::slice::from_ref(codec),
+    };
+    let promise = Promise { old_digest: Digest::of(old), new_digest: Digest::of(new) };
+    let mut smallest: Option<Vec<u8>> = None;
+    for &codec in codecs {
+        let sections = match codec {
+            Codec::Classic => classic::encode(&script, options.threads)?,
+            Codec::Bidiff => bidiff::encode(&script)?,
+        };
+        let patch = assemble(codec, &script, &promise, sections);
+        if smallest.as_ref().is_none_or(|smallest| patch.len() < smallest.len()) {
+            smallest = Some(patch);
+        }
+    }
+    Ok(smallest.unwrap_or_default())
+}
+
+struct Promise {
+    old_digest: Digest,
+    new_digest: Digest,
+}
+
+/// Puts header and sections together.
+fn assemble(codec: Codec, script: &Script<'_>, promise: &Promise, mut sections: Vec<Packed>) -> Vec<u8> {
+    sections.retain(|section| section.raw_size > 0);
+    sections.sort_by_key(|section| section.kind);
+    let header = Header {
+        version: VERSION,
+        codec,
+        old_size: script.old.len() as u64,
+        new_size: script.new.len() as u64,
+        old_digest: promise.old_digest,
+        new_digest: promise.new_digest,
+        window_log: sections.iter().map(|section| section.window_log).max().unwrap_or(MIN_WINDOW_LOG),
+        sections: sections
+            .iter()
+            .map(|section| SectionHeader {
+                kind: section.kind,
+                raw_size: section.raw_size,
+                packed_size: section.bytes.len() as u64,
+            })
+            .collect(),
+    };
+    let mut patch = header.encode();
+    for section in &sections {
+        patch.extend(&section.bytes);
+    }
+    patch
+}

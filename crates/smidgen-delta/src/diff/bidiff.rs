@@ -1,0 +1,30 @@
+//! Writes a script as bidiff's own stream.
+
+use std::io;
+
+use crate::{
+    SectionKind,
+    diff::{
+        DiffError,
+        pack::{Packed, pack},
+        script::Script,
+    },
+};
+
+/// The one section of a bidiff patch for `script`.
+pub(crate) fn encode(script: &Script<'_>) -> Result<Vec<Packed>, DiffError> {
+    let failed = |_: io::Error| DiffError::Pack { reason: "bidiff's writer failed on memory" };
+    let mut writer = ::bidiff::enc::Writer::new(Vec::new()).map_err(failed)?;
+    let mut add = Vec::new();
+    let mut parts = script.parts().peekable();
+    while let Some(part) = parts.next() {
+        add.clear();
+        add.extend(part.differences());
+        let old_end = part.step.old_offset + part.step.add_len;
+        let next = parts.peek().map_or(old_end, |next| next.step.old_offset);
+        let control = ::bidiff::Control { add: &add, copy: part.extra, seek: next as i64 - old_end as i64 };
+        writer.write(&control).map_err(failed)?;
+    }
+    let stream = writer.into_inner();
+    Ok(vec![pack(SectionKind::Interleaved, &stream)?])
+}

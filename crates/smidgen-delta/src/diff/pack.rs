@@ -1,0 +1,41 @@
+//! Packing one section with zstd.
+
+use zstd_safe::{CCtx, CParameter, FrameFormat};
+
+use crate::{SectionKind, diff::DiffError, section::section_window_log};
+
+/// A packed section.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    pub(crate) kind: SectionKind,
+    pub(crate) raw_size: u64,
+    pub(crate) window_log: u8,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The window sections are packed with: 8 MiB. `docs/measurements.md` has what longer ones bring and cost.
+pub(crate) const WINDOW_LOG: u8 = 23;
+
+/// Packs `raw` as section `kind`: one zstd frame without magic bytes, content size and checksum, all of which the
+/// patch has elsewhere.
+pub(crate) fn pack(kind: SectionKind, raw: &[u8]) -> Result<Packed, DiffError> {
+    let failed = |code| DiffError::Pack { reason: zstd_safe::get_error_name(code) };
+    let window_log = section_window_log(raw.len() as u64, WINDOW_LOG);
+    let mut bytes = Vec::with_capacity(zstd_safe::compress_bound(raw.len()));
+    if !raw.is_empty() {
+        let mut packer = CCtx::try_create().ok_or(DiffError::Pack { reason: "no memory for a context" })?;
+        for parameter in [
+            CParameter::CompressionLevel(22),
+            CParameter::WindowLog(window_log.into()),
+            CParameter::Format(FrameFormat::Magicless),
+            CParameter::ContentSizeFlag(false),
+            CParameter::ChecksumFlag(false),
+            CParameter::DictIdFlag(false),
+        ] {
+            packer.set_parameter(parameter).map_err(failed)?;
+        }
+        packer.compress2(&mut bytes, raw).map_err(failed)?;
+        bytes.shrink_to_fit();
+    }
+    Ok(Packed { kind, raw_size: raw.len() as u64, window_log, bytes })
+}

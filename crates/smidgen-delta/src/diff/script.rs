@@ -1,0 +1,68 @@
+//! What a diff found: the controls that make the new file from the old one, independent of how they are written down.
+
+/// One step: `add_len` bytes of the old file from `old_offset` with differences, then `extra_len` new bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) old_offset: usize,
+    pub(crate) add_len: usize,
+    pub(crate) extra_len: usize,
+}
+
+/// Two files and the steps between them. The steps make `new` from front to back without gaps; each makes something.
+#[derive(Debug)]
+pub(crate) struct Script<'a> {
+    pub(crate) old: &'a [u8],
+    pub(crate) new: &'a [u8],
+    pub(crate) steps: Vec<Step>,
+}
+
+impl<'a> Script<'a> {
+    /// Matches `new` against `old`.
+    pub(crate) fn find(old: &'a [u8], new: &'a [u8]) -> Self {
+        let mut steps = Vec::new();
+        if old.is_empty() {
+            steps.push(Step { old_offset: 0, add_len: 0, extra_len: new.len() });
+        } else {
+            let found = ::bidiff::diff(old, new, &::bidiff::DiffParams::default(), |found| {
+                steps.push(Step {
+                    old_offset: found.add_old_start,
+                    add_len: found.add_length,
+                    extra_len: found.copy_end - found.copy_start(),
+                });
+                Ok::<(), std::convert::Infallible>(())
+            });
+            let Ok(()) = found;
+        }
+        steps.retain(|step| step.add_len > 0 || step.extra_len > 0);
+        Self { old, new, steps }
+    }
+
+    /// The steps with the bytes they stand for: differences of the add part are computed by the caller from the two
+    /// slices, which have the same length.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'a>> {
+        let (old, mut rest) = (self.old, self.new);
+        self.steps.iter().map(move |step| {
+            let (new, after) = rest.split_at(step.add_len);
+            let (extra, after) = after.split_at(step.extra_len);
+            rest = after;
+            Part { old: &old[step.old_offset..step.old_offset + step.add_len], new, extra, step: *step }
+        })
+    }
+}
+
+/// The bytes of one step.
+pub(crate) struct Part<'a> {
+    pub(crate) step: Step,
+    /// The add part's old bytes.
+    pub(crate) old: &'a [u8],
+    /// The add part's new bytes; as many.
+    pub(crate) new: &'a [u8],
+    pub(crate) extra: &'a [u8],
+}
+
+impl Part<'_> {
+    /// The add part's differences.
+    pub(crate) fn differences(&self) -> impl Iterator<Item = u8> {
+        self.new.iter().zip(self.old).map(|(new, old)| new.wrapping_sub(*old))
+    }
+}

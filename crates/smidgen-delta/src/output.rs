@@ -1,0 +1,89 @@
+//! The new file on its way out: buffered, digested, and never longer than promised.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::io::Write;
+
+use crate::{Applied, ApplyError, Digest};
+
+/// Bytes of the new file held back until they are worth a write; also the piece in which BLAKE3 sees them.
+pub(crate) const OUTPUT_BUFFER: usize = 128 * 1024;
+
+/// A bounded, digested writer.
+pub(crate) struct Output<'a> {
+    sink: &'a mut dyn Write,
+    hasher: blake3::Hasher,
+    buffer: Box<[u8]>,
+    filled: usize,
+    made: u64,
+    promised: u64,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(sink: &'a mut dyn Write, promised: u64) -> Self {
+        let len = usize::try_from(promised).unwrap_or(usize::MAX).clamp(1, OUTPUT_BUFFER);
+        Self {
+            sink,
+            hasher: blake3::Hasher::new(),
+            buffer: vec![0; len].into_boxed_slice(),
+            filled: 0,
+            made: 0,
+            promised,
+        }
+    }
+
+    /// Bytes made so far.
+    pub(crate) fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// Bytes still to be made.
+    pub(crate) fn left(&self) -> u64 {
+        self.promised.saturating_sub(self.made)
+    }
+
+    /// Room for further bytes: at least one, unless none is left to be made.
+    pub(crate) fn room(&mut self) -> Result<&mut [u8], ApplyError> {
+        if self.filled == self.buffer.len() {
+            self.flush()?;
+        }
+        let left = usize::try_from(self.left()).unwrap_or(usize::MAX);
+        let end = self.filled.saturating_add(left).min(self.buffer.len());
+        Ok(self.buffer.get_mut(self.filled..end).unwrap_or_default())
+    }
+
+    /// Says that the first `len` bytes of the room are made.
+    pub(crate) fn commit(&mut self, len: usize) {
+        self.filled = self.filled.saturating_add(len).min(self.buffer.len());
+        self.made = self.made.saturating_add(len as u64);
+    }
+
+    /// Room for up to `want` bytes, which the caller must fill: they count as made.
+    pub(crate) fn take(&mut self, want: u64) -> Result<&mut [u8], ApplyError> {
+        let room = self.room()?.len();
+        let start = self.filled;
+        self.commit(usize::try_from(want).unwrap_or(usize::MAX).min(room));
+        Ok(self.buffer.get_mut(start..self.filled).unwrap_or_default())
+    }
+
+    /// Writes out what is held back and holds the promises against what was made.
+    pub(crate) fn finish(mut self, expected: Digest) -> Result<Applied, ApplyError> {
+        self.flush()?;
+        if self.made != self.promised {
+            return Err(ApplyError::NewSize { found: self.made, expected: self.promised });
+        }
+        let found = Digest::from(self.hasher.finalize());
+        if found != expected {
+            return Err(ApplyError::NewDigest { found, expected });
+        }
+        self.sink.flush().map_err(ApplyError::OutputFailed)?;
+        Ok(Applied { new_size: self.made, new_digest: found })
+    }
+
+    fn flush(&mut self) -> Result<(), ApplyError> {
+        let ready = self.buffer.get(..self.filled).unwrap_or_default();
+        self.hasher.update(ready);
+        self.sink.write_all(ready).map_err(ApplyError::OutputFailed)?;
+        self.filled = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! A patch that has been opened: its header is parsed and bounded, its sections are read on demand.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::io::Write;
+
+use crate::{
+    ApplyError, Digest, Header, Inspection, Limits, ParseError, ReadAt, SectionKind, codec,
+    digest::{DIGEST_BUFFER, digest_of},
+    header::max_header_len,
+    old::{OLD_BUFFER, OldFile},
+    output::{OUTPUT_BUFFER, Output},
+    section::{Section, section_memory},
+};
+
+/// A readable patch whose header has been parsed and held against [`Limits`].
+///
+/// ```
+/// # #[cfg(feature = "diff")] {
+/// use smidgen_delta::{Limits, Patch, diff};
+///
+/// let (old, new) = (b"The quick brown fox".to_vec(), b"The quick red fox".to_vec());
+/// let bytes = diff::diff(&old, &new, &diff::DiffOptions::default())?;
+///
+/// let patch = Patch::open(bytes, &Limits::default())?;
+/// let mut rebuilt = Vec::new();
+/// patch.apply(&old, &mut rebuilt)?;
+/// assert_eq!(rebuilt, new);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Patch<R: ReadAt> {
+    raw: R,
+    header: Header,
+    header_len: u64,
+}
+
+/// The new file was made, and it is the promised one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// Bytes written.
+    pub new_size: u64,
+    /// Their digest.
+    pub new_digest: Digest,
+}
+
+impl<R: ReadAt> Patch<R> {
+    /// Reads the header of a patch and holds every number in it against `limits`.
+    ///
+    /// # Errors
+    /// [`ParseError`] names the field that is not as it must be.
+    pub fn open(raw: R, limits: &Limits) -> Result<Self, ParseError> {
+        let size = raw.size();
+        let len = size.min(max_header_len(limits.max_sections));
+        let mut prefix = vec![0; usize::try_from(len).unwrap_or(0)];
+        raw.read_exact_at(&mut prefix, 0).map_err(ParseError::Unreadable)?;
+        let (header, header_len) = Header::parse(&prefix, size, limits)?;
+        Ok(Self { raw, header, header_len })
+    }
+
+    /// What the patch promises.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Writes the new file to `new`, reading `old` in place. The old file's digest is verified before the first byte
+    /// is written, the new file's before `Ok`. At most [`Header::new_size`] bytes are written and at most
+    /// [`Header::apply_memory`] bytes are allocated, whatever the patch holds.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; what was written by then is worthless.
+    pub fn apply(&self, old: &impl ReadAt, new: &mut impl Write) -> Result<Applied, ApplyError> {
+        let header = &self.header;
+        if old.size() != header.old_size {
+            return Err(ApplyError::OldSize { found: old.size(), expected: header.old_size });
+        }
+        let old_digest = digest_of(old).map_err(ApplyError::OldUnreadable)?;
+        if old_digest != header.old_digest {
+            return Err(ApplyError::OldDigest { found: old_digest, expected: header.old_digest });
+        }
+        let mut output = Output::new(new, header.new_size);
+        codec::apply(header.codec, &self.sections(), OldFile::new(old), &mut output)?;
+        output.finish(header.new_digest)
+    }
+
+    /// Counts what the sections hold. Needs no old file and makes no new one; memory is bounded as in
+    /// [`apply`](Self::apply).
+    ///
+    /// # Errors
+    /// [`ApplyError`] where the sections contradict the header.
+    pub fn inspect(&self) -> Result<Inspection, ApplyError> {
+        codec::inspect(self.header.codec, &self.sections(), self.header.old_size)
+    }
+
+    fn sections(&self) -> Sections<'_> {
+        Sections { raw: &self.raw, header: &self.header, header_len: self.header_len }
+    }
+}
+
+/// The sections of an opened patch, each to be opened by its kind.
+pub(crate) struct Sections<'a> {
+    raw: &'a dyn ReadAt,
+    header: &'a Header,
+    header_len: u64,
+}
+
+impl<'a> Sections<'a> {
+    /// Bytes of the new file.
+    pub(crate) fn new_size(&self) -> u64 {
+        self.header.new_size
+    }
+
+    /// Opens the section of this kind; `None` if the patch has none, which is how an empty one is written.
+    pub(crate) fn open(&self, kind: SectionKind) -> Result<Option<Section<'a>>, ApplyError> {
+        let mut offset = self.header_len;
+        for section in &self.header.sections {
+            if section.kind == kind {
+                return Section::open(self.raw, section, offset, self.header.window_log).map(Some);
+            }
+            offset = offset.saturating_add(section.packed_size);
+        }
+        Ok(None)
+    }
+}
+
+/// See [`Header::apply_memory`].
+pub(crate) fn apply_memory(header: &Header) -> u64 {
+    // The digest's buffer is gone before the others are made, but allocators keep what they are given back.
+    let buffers = [DIGEST_BUFFER, OLD_BUFFER, OUTPUT_BUFFER, codec::SCRATCH, size_of::<blake3::Hasher>()];
+    let fixed = buffers.into_iter().fold(0_u64, |sum, bytes| sum.saturating_add(bytes as u64));
+    header
+        .sections
+        .iter()
+        .map(|section| section_memory(section, header.window_log))
+        .fold(fixed, u64::saturating_add)
+}

@@ -1,0 +1,96 @@
+//! Numbers as bytes: LEB128 (seven bits a byte, lowest first), at most ten bytes, one spelling for each number.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+/// The most bytes a number takes.
+pub(crate) const MAX_LEN: usize = 10;
+
+/// Why bytes are not a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// They end inside the number.
+    Truncated,
+    /// The number has a shorter spelling or does not fit 64 bits.
+    NotCanonical,
+}
+
+/// Appends `value`.
+pub(crate) fn write(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+/// Reads a number from the front of `bytes`; answers with the number and what follows it.
+#[inline]
+pub(crate) fn read(bytes: &[u8]) -> Result<(u64, &[u8]), Fault> {
+    let mut value = 0_u64;
+    let mut shift = 0_u32;
+    let mut rest = bytes;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let part = u64::from(byte & 0x7F);
+        if shift == 63 && part > 1 {
+            return Err(Fault::NotCanonical);
+        }
+        value |= part.checked_shl(shift).ok_or(Fault::NotCanonical)?;
+        if byte < 0x80 {
+            let padded = byte == 0 && shift > 0;
+            return if padded { Err(Fault::NotCanonical) } else { Ok((value, rest)) };
+        }
+        shift = shift.saturating_add(7);
+        if shift > 63 {
+            return Err(Fault::NotCanonical);
+        }
+    }
+    Err(Fault::Truncated)
+}
+
+/// Folds a signed number into an unsigned one, small magnitudes first: 0, -1, 1, -2, 2, ...
+#[cfg(any(feature = "diff", test))]
+pub(crate) const fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// Undoes [`zigzag`].
+pub(crate) const fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ ((value & 1) as i64).wrapping_neg()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_reads_back_and_no_prefix_of_it_does() {
+        for shift in 0..64 {
+            for value in [1_u64 << shift, (1 << shift) - 1, u64::MAX >> shift] {
+                let mut bytes = Vec::new();
+                write(&mut bytes, value);
+                assert!(bytes.len() <= MAX_LEN);
+                assert_eq!(read(&bytes), Ok((value, &[][..])));
+                bytes.pop();
+                assert_eq!(read(&bytes), Err(Fault::Truncated));
+            }
+        }
+    }
+
+    #[test]
+    fn longer_spellings_and_numbers_over_64_bits_are_refused() {
+        for wrong in [&[0x80, 0][..], &[0xFF, 0x80, 0], &[0xFF; 10], &[0xFF; 11]] {
+            assert_eq!(read(wrong), Err(Fault::NotCanonical), "{wrong:?}");
+        }
+        let mut two_to_the_64 = [0x80; 10];
+        two_to_the_64[9] = 2;
+        assert_eq!(read(&two_to_the_64), Err(Fault::NotCanonical));
+    }
+
+    #[test]
+    fn zigzag_is_undone_at_the_extremes() {
+        for value in [0, 1, -1, 2, -2, i64::MAX, i64::MIN] {
+            assert_eq!(unzigzag(zigzag(value)), value);
+        }
+        assert_eq!([0, -1, 1, -2, 2].map(zigzag), [0, 1, 2, 3, 4]);
+    }
+}
