@@ -9,6 +9,7 @@ pub mod gc;
 pub mod mapped;
 pub mod reporter;
 pub mod resign;
+pub mod serve;
 pub mod store;
 pub mod verify;
 

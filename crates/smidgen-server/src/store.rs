@@ -112,6 +112,11 @@ impl Store {
         self.folder.as_deref()
     }
 
+    /// The files themselves, for serving them.
+    pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.objects
+    }
+
     /// What the caller opened, for messages.
     pub fn location(&self) -> &str {
         &self.location
