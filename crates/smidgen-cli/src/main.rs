@@ -1,2 +1,61 @@
-//! Placeholder.
-fn main() {}
+//! The `smidgen` program: publishes, serves and installs updates; a thin hull around the libraries.
+
+mod arguments;
+mod commands;
+mod exit;
+mod failure;
+mod logging;
+mod new_file;
+mod progress;
+mod quantity;
+mod runtime;
+mod screen;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use crate::arguments::Arguments;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::screen::{Screen, Style};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error).into(),
+    };
+    let screen = Screen::new(arguments.global.style());
+    match run(&arguments, &screen) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let failure = Failure::of(&error);
+            // A reader that closed the pipe has seen enough.
+            if !error.is::<screen::OutputClosed>() {
+                screen.fail(&failure);
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(arguments: &Arguments, screen: &Screen) -> Result<Exit> {
+    let global = &arguments.global;
+    logging::start(arguments.command.log_filter(global.verbose), global.log_format, screen.bars())?;
+    arguments.command.run(screen)
+}
+
+/// `--help` and `--version` arrive here as well: clap reports them as errors that belong on standard output.
+fn refuse(error: &clap::Error) -> Exit {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    if json && !asked {
+        Screen::new(Style { json, quiet: false }).fail(&Failure::usage(error));
+    } else {
+        // Nothing is left to be done when help cannot be written.
+        let _ = error.print();
+    }
+    if asked { Exit::Done } else { Exit::Usage }
+}

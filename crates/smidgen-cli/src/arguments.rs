@@ -1,0 +1,133 @@
+//! The whole command line: global flags and one variant for each command.
+
+use anyhow::Result;
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::commands::{apply, completions, diff, inspect, man, serve};
+use crate::exit::Exit;
+use crate::logging::LogFormat;
+use crate::screen::{Screen, Style};
+
+/// Delivers software updates in the fewest bytes that can be trusted.
+#[derive(Debug, Parser)]
+#[command(name = "smidgen", version, max_term_width = 100, after_help = exit_codes())]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Global {
+    /// Print one JSON document on standard output, errors included.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress on standard error.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Log more to standard error; twice for even more. SMIDGEN_LOG overrules it.
+    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+    /// How log lines are written.
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+impl Global {
+    pub(crate) fn style(&self) -> Style {
+        Style { json: self.json, quiet: self.quiet }
+    }
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Serve(serve::Serve),
+    Diff(diff::Diff),
+    Apply(apply::Apply),
+    Inspect(inspect::Inspect),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Command {
+    /// Runs the command to its end.
+    pub(crate) fn run(&self, screen: &Screen) -> Result<Exit> {
+        match self {
+            Self::Serve(command) => command.run(screen),
+            Self::Diff(command) => command.run(screen),
+            Self::Apply(command) => command.run(screen),
+            Self::Inspect(command) => command.run(screen),
+            Self::Completions(command) => command.run(screen),
+            Self::Man(command) => command.run(screen),
+        }
+    }
+
+    /// What is logged when neither `-v` nor the environment says otherwise.
+    pub(crate) fn log_filter(&self, verbose: u8) -> &'static str {
+        match verbose {
+            // The access log is what a server is watched by.
+            0 if matches!(self, Self::Serve(_)) => "warn,smidgen_server=info,smidgen::access=info",
+            0 => "warn",
+            1 => "info",
+            2 => "debug",
+            _ => "trace",
+        }
+    }
+}
+
+/// The command line as clap sees it, for completions and man pages.
+pub(crate) fn definition() -> clap::Command {
+    Arguments::command()
+}
+
+fn exit_codes() -> String {
+    let mut help = "Exit codes:\n".to_owned();
+    for exit in Exit::ALL {
+        help.push_str(&format!("  {}  {}\n", exit.number(), exit.meaning()));
+    }
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The `smidgen ...` lines below "Examples:" in a command's help, continuation lines joined.
+    fn examples(command: &clap::Command) -> Vec<String> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        help.replace("\\\n", " ")
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("$ ").map(str::to_owned))
+            .collect()
+    }
+
+    #[test]
+    fn definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_that_parse() {
+        for command in definition().get_subcommands() {
+            let examples = examples(command);
+            assert!(!examples.is_empty(), "`smidgen {}` has no example in its help", command.get_name());
+            for example in examples {
+                let words = example.split_whitespace().take_while(|word| !matches!(*word, ">" | "|" | "&&"));
+                if let Err(error) = Arguments::try_parse_from(words) {
+                    panic!("the help of `smidgen {}` shows `{example}`: {error}", command.get_name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_numbered_without_gaps() {
+        for (index, exit) in Exit::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(exit.number()), index);
+        }
+    }
+}

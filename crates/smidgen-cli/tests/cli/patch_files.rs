@@ -1,0 +1,117 @@
+//! `diff`, `apply` and `inspect` on files.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::builds::build;
+use crate::program::smidgen;
+
+fn folder_with_builds() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("old"), build(0)).unwrap();
+    std::fs::write(dir.path().join("new"), build(1)).unwrap();
+    dir
+}
+
+/// Everything in a folder, hidden files included.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn applies_what_diff_made() {
+    let dir = folder_with_builds();
+    for codec in ["auto", "classic", "bidiff"] {
+        let made = smidgen(dir.path(), &format!("diff old new patch --codec {codec} --json")).ends(0).json();
+        let patch_size = std::fs::metadata(dir.path().join("patch")).unwrap().len();
+        assert_eq!(made["patch_size"], patch_size);
+        let applied = smidgen(dir.path(), "apply old patch made --json").ends(0).json();
+        assert_eq!(applied["new_digest"], made["new_digest"]);
+        assert_eq!(std::fs::read(dir.path().join("made")).unwrap(), build(1));
+    }
+    assert_eq!(names(dir.path()), ["made", "new", "old", "patch"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn keeps_the_permissions_of_the_old_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = folder_with_builds();
+    let old = dir.path().join("old");
+    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o750)).unwrap();
+    smidgen(dir.path(), "diff old new patch").ends(0);
+    smidgen(dir.path(), "apply old patch made").ends(0);
+    let mode = std::fs::metadata(dir.path().join("made")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o750);
+}
+
+#[test]
+fn refuses_to_overwrite_an_input() {
+    let dir = folder_with_builds();
+    smidgen(dir.path(), "diff old new patch").ends(0);
+    for words in ["apply old patch old", "apply old patch ./patch", "diff old new ./old", "diff old new new"]
+    {
+        let run = smidgen(dir.path(), &format!("{words} --json")).ends(2);
+        assert_eq!(run.error_code(), "same_file", "{words}");
+    }
+    for words in ["apply old patch -", "apply old patch .", "diff old new -"] {
+        let run = smidgen(dir.path(), &format!("{words} --json")).ends(2);
+        assert_eq!(run.error_code(), "not_a_file", "{words}");
+    }
+    assert_eq!(std::fs::read(dir.path().join("old")).unwrap(), build(0));
+}
+
+#[test]
+fn leaves_nothing_behind_when_the_patch_is_damaged() {
+    let dir = folder_with_builds();
+    smidgen(dir.path(), "diff old new patch").ends(0);
+    let path = dir.path().join("patch");
+    let good = std::fs::read(&path).unwrap();
+    let middle = good.len() / 2;
+    for damaged in [
+        good[..good.len() - 1].to_vec(),
+        [&good[..middle], &[good[middle] ^ 1], &good[middle + 1..]].concat(),
+    ] {
+        std::fs::write(&path, damaged).unwrap();
+        let run = smidgen(dir.path(), "apply old patch made --json").ends(3);
+        assert_eq!(run.error_code(), "patch_damaged");
+        assert_eq!(names(dir.path()), ["new", "old", "patch"]);
+    }
+}
+
+#[test]
+fn names_the_old_file_that_the_patch_is_not_for() {
+    let dir = folder_with_builds();
+    smidgen(dir.path(), "diff old new patch").ends(0);
+    std::fs::write(dir.path().join("other"), build(2)).unwrap();
+    let run = smidgen(dir.path(), "apply other patch made --json").ends(6);
+    assert_eq!(run.error_code(), "old_differs");
+    assert_eq!(names(dir.path()), ["new", "old", "other", "patch"]);
+}
+
+#[test]
+fn inspects_a_patch() {
+    let dir = folder_with_builds();
+    smidgen(dir.path(), "diff old new patch --codec classic").ends(0);
+    let text = smidgen(dir.path(), "inspect patch").ends(0).stdout;
+    assert!(text.starts_with("patch: container version 1, codec classic, "), "{text}");
+    let report = smidgen(dir.path(), "inspect patch --json").ends(0).json();
+    assert_eq!(report["kind"], "patch");
+    assert_eq!(report["codec"], "classic");
+    assert_eq!(report["new_size"], build(1).len());
+}
+
+#[test]
+fn says_what_a_file_is_not() {
+    let dir = folder_with_builds();
+    let run = smidgen(dir.path(), "inspect old --json").ends(1);
+    assert_eq!(run.error_code(), "unknown_file");
+    let run = smidgen(dir.path(), "inspect absent --json").ends(1);
+    assert_eq!(run.error_code(), "not_found");
+}
