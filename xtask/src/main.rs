@@ -1,6 +1,7 @@
 //! Developer commands of the workspace: `cargo xtask <command>`.
 
 mod ci;
+mod compare;
 mod corpus;
 mod smidgen;
 mod tidy;
@@ -22,6 +23,9 @@ struct Arguments {
 enum Command {
     /// Everything that must hold before a change lands: format, clippy, tidy, docs, tests.
     Ci(ci::Arguments),
+    /// Runs the peers beside us on the corpus and writes docs/measurements.md and docs/compare.svg.
+    #[command(disable_help_flag = true)]
+    Compare(compare::Arguments),
     /// Fetches the pairs of real builds of `fixtures/pairs.toml` into target/corpus and verifies them.
     Corpus(corpus::Arguments),
     /// Executes the workspace's rules: imports between crates, module docs, reasons for dependencies, banned words, sizes.
@@ -35,6 +39,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Ci(arguments) => ci::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Corpus(arguments) => corpus::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::GenDeltas(arguments) => smidgen::run("gen-deltas", &arguments),

@@ -1,0 +1,60 @@
+//! What a child process costs: CPU time of user and system together, and the most memory it ever held.
+//!
+//! A process inherits the high-water mark of whoever forked it, so a large parent would hide a small child. Between the
+//! two stands this program once more, freshly executed and a few MiB small, with the measured process as its only
+//! child: whatever `getrusage` says of its children is that one process.
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use serde::{Deserialize, Serialize};
+
+/// What one process took.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    /// Seconds of CPU, user and system.
+    pub(crate) cpu: f64,
+    /// Peak resident memory in bytes. Never below that of the probe itself, about 3 MiB.
+    pub(crate) peak: u64,
+}
+
+/// Runs `command` under a probe of its own. Its standard output is dropped, its standard error is kept for the message.
+///
+/// # Errors
+/// If it cannot be started or does not end with success.
+pub(crate) fn measure(command: &Command) -> Result<Usage> {
+    let mut probe = Command::new(std::env::current_exe()?);
+    probe.arg("probe").arg("--").arg(command.get_program()).args(command.get_args());
+    let output = probe.stdin(Stdio::null()).output().context("failed to start the probe")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?} failed: {}", said.trim().lines().last().unwrap_or("it said nothing"));
+    }
+    serde_json::from_slice(&output.stdout).context("failed to understand the probe")
+}
+
+/// The probe's own side: starts the program, waits, prints the usage as JSON.
+#[allow(clippy::print_stdout, reason = "standard output is the wire to the parent")]
+pub(crate) fn run(command: &[OsString]) -> Result<ExitCode> {
+    let Some((program, arguments)) = command.split_first() else { bail!("no program to start") };
+    let status = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .with_context(|| format!("failed to start {}", program.display()))?;
+    if !status.success() {
+        bail!("{} ended with {status}", program.display());
+    }
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    let peak = u64::try_from(usage.max_rss())? * MAX_RSS_UNIT;
+    println!("{}", serde_json::to_string(&Usage { cpu: micros as f64 / 1e6, peak })?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Linux and the BSDs count in KiB, Apple's systems in bytes.
+const MAX_RSS_UNIT: u64 = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
