@@ -1,1 +1,48 @@
-//! smidgen-metadata.
+//! Signed update metadata in TUF's format: types, canonical form, and verification as a state machine without I/O.
+//!
+//! A client feeds the bytes that it fetched or stored to a [`TrustedSet`] and asks it for the [`Line`] of its own
+//! [`BuildLine`]. With the feature `sign`, `sign` makes keys and signatures. The byte format, the order of the
+//! checks, the limits and the codes of the errors are in `docs/metadata.md`.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+pub mod canonical;
+mod delegations;
+mod digest;
+mod envelope;
+mod error;
+mod fields;
+mod hex;
+mod key;
+mod limits;
+mod release;
+mod role;
+mod root;
+#[cfg(feature = "sign")]
+pub mod sign;
+mod snapshot;
+mod targets;
+mod time;
+mod timestamp;
+mod trusted_set;
+mod verified;
+
+pub use delegations::{Delegated, DelegatedRole, Delegations, Scope, SuccinctRoles};
+pub use digest::{Blake3, BuildPrefix, DigestError, Sha256};
+pub use envelope::RawMetadata;
+pub use error::{Authority, VerifyError};
+pub use fields::Malformed;
+pub use key::{KeyId, PublicKey, Signature};
+pub use limits::Limits;
+pub use release::{
+    Blob, BuildLine, HISTORY_CAP, HistoryEntry, Line, LineError, LineId, Name, NameError, PatchEntry,
+    PluginRelease, Policy, Release, Severity,
+};
+pub use role::{Hashes, Header, MetaFile, Role, RoleKind, RoleName, SPEC_VERSION};
+pub use root::{RoleKeys, Root};
+pub use snapshot::Snapshot;
+pub use targets::{Target, Targets};
+pub use time::{Timestamp, TimestampError};
+pub use timestamp::TimestampRole;
+pub use trusted_set::{Changed, Request, Stored, TrustedSet};
+pub use verified::Verified;

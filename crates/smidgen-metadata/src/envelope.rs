@@ -1,0 +1,162 @@
+//! The envelope: signatures beside what they sign, and the count of those that hold.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::canonical::{self, Object, ParseError, Value};
+use crate::error::{Authority, VerifyError};
+use crate::fields::{Fields, Malformed, into_string};
+use crate::key::{KeyId, PublicKey};
+use crate::limits::Limits;
+use crate::role::{self, Role, RoleKind, RoleName};
+use crate::verified::Verified;
+
+/// A metadata file as received: parsed as strict JSON, but not trusted.
+#[derive(Clone, Debug)]
+pub struct RawMetadata {
+    name: RoleName,
+    /// As they stand in the file: what is no signature at all counts as one that does not hold.
+    signatures: BTreeMap<KeyId, String>,
+    signed: Object,
+    /// The canonical form of `signed` as received, unknown members and all: what the signatures are over.
+    message: Vec<u8>,
+}
+
+impl RawMetadata {
+    /// Parses a file that is expected to hold the role `name`.
+    ///
+    /// # Errors
+    /// [`VerifyError::LengthExceeded`] before anything is parsed, [`VerifyError::Malformed`] if it is not strict JSON or
+    /// no envelope, or names one key id twice.
+    pub fn parse(bytes: &[u8], name: impl Into<RoleName>, limits: &Limits) -> Result<Self, VerifyError> {
+        let name = name.into();
+        let value = canonical::parse(bytes, &limits.of_document(limits.max_len(&name)));
+        let value = value.map_err(|error| match error {
+            ParseError::TooLong { found, max } => {
+                VerifyError::LengthExceeded { role: name.clone(), found, max }
+            }
+            ParseError::Syntax(found) => VerifyError::Malformed {
+                role: name.clone(),
+                fault: Malformed::new("the document", found, "strict JSON"),
+            },
+        })?;
+        let (signatures, signed) =
+            read_envelope(value).map_err(|fault| VerifyError::Malformed { role: name.clone(), fault })?;
+        Ok(Self { name, signatures, message: canonical::to_canonical(&signed), signed })
+    }
+
+    /// Parses a file whose role only the file itself knows: for tools that show whatever they are given.
+    ///
+    /// # Errors
+    /// As [`RawMetadata::parse`], with the limits of targets, which are the widest.
+    pub fn parse_any(bytes: &[u8], limits: &Limits) -> Result<Self, VerifyError> {
+        let mut raw = Self::parse(bytes, RoleKind::Targets, limits)?;
+        let kind = RoleKind::ALL.into_iter().find(|kind| raw.found_type() == Some(kind.as_str()));
+        raw.name = kind.unwrap_or(RoleKind::Targets).into();
+        Ok(raw)
+    }
+
+    /// The role that the file was expected to hold.
+    pub fn name(&self) -> &RoleName {
+        &self.name
+    }
+
+    /// What the file itself says it is.
+    pub fn found_type(&self) -> Option<&str> {
+        match self.signed.get("_type") {
+            Some(Value::String(found)) => Some(found),
+            _ => None,
+        }
+    }
+
+    /// Ids of the keys whose signatures the file carries, valid or not.
+    pub fn signers(&self) -> impl Iterator<Item = &KeyId> {
+        self.signatures.keys()
+    }
+
+    #[cfg(feature = "sign")]
+    pub(crate) fn signatures(&self) -> &BTreeMap<KeyId, String> {
+        &self.signatures
+    }
+
+    #[cfg(feature = "sign")]
+    pub(crate) fn signed(&self) -> &Object {
+        &self.signed
+    }
+
+    /// The bytes that the signatures are over.
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// Reads the role without checking any signature: for tools that show a file, never for decisions.
+    ///
+    /// # Errors
+    /// [`VerifyError`] if it is not the role or not in its form.
+    pub fn read_unverified<R: Role>(&self) -> Result<R, VerifyError> {
+        role::read(self.signed.clone(), &self.name)
+    }
+
+    /// Counts the distinct keys of `signers` whose signature holds; fails below the threshold.
+    ///
+    /// TUF, section 5.x "check signatures": each key counts once, whatever ids it goes by.
+    pub(crate) fn check_signatures(&self, signers: &Signers<'_>) -> Result<(), VerifyError> {
+        let mut valid: BTreeSet<&[u8; 32]> = BTreeSet::new();
+        for id in signers.keyids {
+            let (Some(key), Some(signature)) = (signers.keys.get(id), self.signatures.get(id)) else {
+                continue;
+            };
+            let Some(bytes) = key.as_bytes() else { continue };
+            if !valid.contains(bytes) && key.verifies(&self.message, signature) {
+                valid.insert(bytes);
+            }
+        }
+        let found = u64::try_from(valid.len()).unwrap_or(u64::MAX);
+        if found < signers.threshold {
+            let needed = signers.threshold;
+            return Err(VerifyError::SignatureThreshold {
+                role: self.name.clone(),
+                authority: signers.authority,
+                found,
+                needed,
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks the signatures and only then reads the role.
+    pub(crate) fn verify<R: Role>(self, signers: &Signers<'_>) -> Result<Verified<R>, VerifyError> {
+        self.check_signatures(signers)?;
+        role::read(self.signed, &self.name).map(Verified::vouch)
+    }
+}
+
+/// Who may sign a role, and who says so.
+pub(crate) struct Signers<'a> {
+    pub(crate) authority: Authority,
+    pub(crate) keys: &'a BTreeMap<KeyId, PublicKey>,
+    pub(crate) keyids: &'a BTreeSet<KeyId>,
+    pub(crate) threshold: u64,
+}
+
+fn read_envelope(value: Value) -> Result<(BTreeMap<KeyId, String>, Object), Malformed> {
+    let mut fields = Fields::of(value, "")?;
+    let mut signatures = BTreeMap::new();
+    for (index, item) in fields.array("signatures")?.into_iter().enumerate() {
+        let mut item = Fields::of(item, format!("signatures.{index}"))?;
+        let id = KeyId::from_text(item.string("keyid")?);
+        let place = item.place("sig");
+        let signature = into_string(item.required("sig", "a string")?, || place.clone())?;
+        match signatures.entry(id) {
+            Entry::Vacant(vacant) => vacant.insert(signature),
+            Entry::Occupied(taken) => {
+                return Err(Malformed::new(
+                    "signatures",
+                    format!("the key id {} twice", taken.key()),
+                    "distinct key ids",
+                ));
+            }
+        };
+    }
+    Ok((signatures, fields.object("signed")?))
+}

@@ -1,0 +1,186 @@
+//! Public keys, their ids, and the one way in which a signature is checked.
+
+use std::fmt;
+
+use ed25519_dalek::VerifyingKey;
+use serde::{Serialize, Serializer};
+
+use crate::canonical::{Object, Value};
+use crate::digest::Sha256;
+use crate::fields::{Fields, Malformed};
+use crate::hex;
+
+/// The id of a key: the lower-case SHA-256 of the canonical JSON of its type, scheme and value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(String);
+
+impl KeyId {
+    pub(crate) fn from_text(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The id as it stands in metadata.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// An Ed25519 signature.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature([u8; 64]);
+
+impl Signature {
+    /// The signature with these bytes (R, then S).
+    pub const fn from_bytes(bytes: [u8; 64]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of the signature.
+    pub const fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A public key of metadata.
+///
+/// A key of a type that this version does not know is kept, so that signing again loses nothing, but it never verifies
+/// anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    keytype: String,
+    scheme: String,
+    keyval: Object,
+    unknown: Object,
+    /// Present if this version can check signatures of the key.
+    ed25519: Option<VerifyingKey>,
+}
+
+const ED25519: &str = "ed25519";
+
+impl PublicKey {
+    /// The Ed25519 key with these bytes; `None` if they are not a point of the curve, or one of the few weak points for
+    /// which anybody can make signatures.
+    pub fn ed25519(bytes: &[u8; 32]) -> Option<Self> {
+        let key = usable(bytes)?;
+        Some(Self {
+            keytype: ED25519.to_owned(),
+            scheme: ED25519.to_owned(),
+            keyval: Object::from([("public".to_owned(), Value::String(hex::encode(bytes)))]),
+            unknown: Object::new(),
+            ed25519: Some(key),
+        })
+    }
+
+    /// The key's id, computed from its content.
+    pub fn id(&self) -> KeyId {
+        let identity = Object::from([
+            ("keytype".to_owned(), Value::String(self.keytype.clone())),
+            ("scheme".to_owned(), Value::String(self.scheme.clone())),
+            ("keyval".to_owned(), Value::Object(self.keyval.clone())),
+        ]);
+        KeyId(Sha256::of(&Value::Object(identity).to_canonical()).to_string())
+    }
+
+    /// The scheme of its signatures, for people.
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// The 32 bytes by which keys are told apart; `None` if this version cannot use the key.
+    pub fn as_bytes(&self) -> Option<&[u8; 32]> {
+        self.ed25519.as_ref().map(VerifyingKey::as_bytes)
+    }
+
+    /// Whether `signature` (as it stands in the envelope) is this key's over `message`. Strict: no signature of one
+    /// message can be changed into another valid one, and weak keys verify nothing.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &str) -> bool {
+        let Some(key) = &self.ed25519 else { return false };
+        let Some(bytes) = hex::decode::<64>(signature) else { return false };
+        key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&bytes)).is_ok()
+    }
+
+    pub(crate) fn read(value: Value, place: String) -> Result<Self, Malformed> {
+        let mut fields = Fields::of(value, place)?;
+        let keytype = fields.string("keytype")?;
+        let scheme = fields.string("scheme")?;
+        let keyval = fields.object("keyval")?;
+        let ed25519 = match keyval.get("public") {
+            Some(Value::String(public)) if keytype == ED25519 && scheme == ED25519 => {
+                hex::decode(public).as_ref().and_then(usable)
+            }
+            _ => None,
+        };
+        Ok(Self { keytype, scheme, keyval, unknown: fields.rest(), ed25519 })
+    }
+
+    pub(crate) fn write(&self) -> Value {
+        let mut members = self.unknown.clone();
+        members.insert("keytype".to_owned(), Value::String(self.keytype.clone()));
+        members.insert("scheme".to_owned(), Value::String(self.scheme.clone()));
+        members.insert("keyval".to_owned(), Value::Object(self.keyval.clone()));
+        Value::Object(members)
+    }
+}
+
+fn usable(bytes: &[u8; 32]) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_id_is_the_digest_of_the_canonical_key() {
+        let bytes = hex::decode("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a").unwrap();
+        let key = PublicKey::ed25519(&bytes).unwrap();
+        let canonical = br#"{"keytype":"ed25519","keyval":{"public":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"},"scheme":"ed25519"}"#;
+        assert_eq!(key.write().to_canonical(), canonical);
+        assert_eq!(key.id().as_str(), Sha256::of(canonical).to_string());
+    }
+
+    #[test]
+    fn verifies_the_first_vector_of_rfc_8032() {
+        let bytes = hex::decode("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a").unwrap();
+        let key = PublicKey::ed25519(&bytes).unwrap();
+        let signature = "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b\
+                         d25bf5f0595bbe24655141438e7a100b";
+        assert!(key.verifies(b"", signature));
+        assert!(!key.verifies(b"x", signature));
+        assert!(!key.verifies(b"", ""));
+        assert!(!key.verifies(b"", &signature[..126]));
+    }
+
+    #[test]
+    fn rejects_weak_keys() {
+        // The neutral element and another point of small order.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        assert_eq!(PublicKey::ed25519(&neutral), None);
+        assert_eq!(PublicKey::ed25519(&[0; 32]), None);
+    }
+}

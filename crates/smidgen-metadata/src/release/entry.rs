@@ -1,0 +1,255 @@
+//! A release: one target with what its `custom` says.
+
+use serde::Serialize;
+
+use super::history::{HistoryEntry, parse};
+use super::{BuildLine, Name, PluginRelease, Severity};
+use crate::canonical::{Object, Value, integer};
+use crate::digest::{Blake3, BuildPrefix, Sha256};
+use crate::fields::{Fields, Malformed, into_natural};
+use crate::role::Hashes;
+use crate::targets::Target;
+
+/// A listed release of a build line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Release {
+    /// Its number in the line, from 1 and growing.
+    pub sequence: u64,
+    /// Its version, for people.
+    pub version: Name,
+    /// What changed in the core since the line's release before.
+    pub severity: Severity,
+    /// Every plugin of the line, by name.
+    pub plugins: Vec<PluginRelease>,
+    /// The name of the file.
+    pub name: Name,
+    /// The size of the file in bytes.
+    pub size: u64,
+    /// SHA-256 of the file.
+    pub sha256: Sha256,
+    /// BLAKE3 of the file: the build digest.
+    pub blake3: Blake3,
+    /// Permission bits of the file, at most 0o777: a release never sets the user id.
+    pub mode: u32,
+    /// The compressed full copy.
+    pub full: Blob,
+    /// Patches that lead to this release.
+    pub patches: Vec<PatchEntry>,
+    /// Whether the raw file is stored for other TUF clients.
+    pub raw: bool,
+    /// What the publisher tells people; no control characters but line feed and tab, at most 4,096 bytes.
+    pub notes: Option<String>,
+    /// Members of `custom` that this version does not know.
+    #[serde(skip)]
+    pub unknown: Object,
+}
+
+/// A stored file, named by its digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Blob {
+    /// Its size in bytes.
+    pub size: u64,
+    /// BLAKE3 of its bytes.
+    pub blake3: Blake3,
+}
+
+/// A patch that leads to a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PatchEntry {
+    /// The first eight bytes of the digest of the build that it starts from.
+    pub old: BuildPrefix,
+    /// The codec that wrote it. A client skips patches of codecs that it does not know.
+    pub codec: Name,
+    /// Its size in bytes.
+    pub size: u64,
+    /// BLAKE3 of its bytes.
+    pub blake3: Blake3,
+    /// Bytes of memory that applying it takes at most.
+    pub memory: u64,
+}
+
+/// Permission bits for everybody, nothing beyond.
+pub(super) const MAX_MODE: u32 = 0o777;
+const MAX_NOTES: usize = 4096;
+
+impl Blob {
+    /// Where it is stored below the repository: `blobs/<first two digits>/<digest>`.
+    pub fn path(&self) -> String {
+        blob_path(&self.blake3)
+    }
+}
+
+impl PatchEntry {
+    /// Where it is stored below the repository: `blobs/<first two digits>/<digest>`.
+    pub fn path(&self) -> String {
+        blob_path(&self.blake3)
+    }
+}
+
+fn blob_path(digest: &Blake3) -> String {
+    let name = digest.to_string();
+    format!("blobs/{}/{name}", name.get(..2).unwrap_or_default())
+}
+
+impl Release {
+    /// The target path, a name in signed metadata: `editor/stable/x86_64-linux/<line id>/37/editor`.
+    pub fn target_path(&self, line: &BuildLine) -> String {
+        format!("{}{}/{}", line.target_prefix(), self.sequence, self.name)
+    }
+
+    /// Where the raw file is stored below the repository if it is: `targets/<folder of the target path>/<sha256>.<name>`,
+    /// which is where TUF clients look with consistent snapshots.
+    pub fn raw_path(&self, line: &BuildLine) -> String {
+        format!("targets/{}{}/{}.{}", line.target_prefix(), self.sequence, self.sha256, self.name)
+    }
+
+    /// What stays in the history when the release is not listed any more.
+    pub fn to_history(&self) -> HistoryEntry {
+        HistoryEntry {
+            sequence: self.sequence,
+            version: self.version.clone(),
+            severity: self.severity,
+            plugins: self.plugins.clone(),
+            build: self.blake3.prefix(),
+            withdrawn: false,
+        }
+    }
+
+    /// Reads a target whose `custom` is in `fields`. `path` is what follows the line's prefix: `37/editor`.
+    pub(super) fn read(path: &str, target: &Target, mut fields: Fields) -> Result<Self, Malformed> {
+        let sequence = fields.positive("sequence")?;
+        let name = path.split_once('/').filter(|(folder, _)| *folder == sequence.to_string());
+        let name = name.and_then(|(_, name)| name.parse().ok());
+        Ok(Self {
+            sequence,
+            version: fields.parsed("version")?,
+            severity: fields.parsed("severity")?,
+            plugins: read_plugins(&mut fields)?,
+            name: name.ok_or_else(|| {
+                fields.fault("sequence", path, format!("the path {sequence}/ and a file name"))
+            })?,
+            size: target.length,
+            sha256: target
+                .hashes
+                .to_sha256()
+                .ok_or_else(|| fields.fault("blake3", "no sha256 in hashes", "one"))?,
+            blake3: fields.parsed("blake3")?,
+            mode: read_mode(&mut fields)?,
+            full: read_full(&mut fields)?,
+            patches: read_patches(&mut fields)?,
+            raw: fields.optional_bool("raw")?.unwrap_or(true),
+            notes: read_notes(&mut fields)?,
+            unknown: fields.rest(),
+        })
+    }
+
+    /// The target, without the history that the newest one carries.
+    pub(super) fn write(&self) -> Target {
+        let mut custom = self.unknown.clone();
+        let mut put = |name: &str, value: Value| custom.insert(name.to_owned(), value);
+        put("sequence", integer(self.sequence));
+        put("version", self.version.as_str().into());
+        put("severity", self.severity.as_str().into());
+        put(
+            "plugins",
+            self.plugins.iter().map(|plugin| Value::String(plugin.to_string())).collect::<Vec<_>>().into(),
+        );
+        put("blake3", self.blake3.to_string().into());
+        put("mode", self.mode.into());
+        put("full", vec![integer(self.full.size), self.full.blake3.to_string().into()].into());
+        put("patches", self.patches.iter().map(PatchEntry::write).collect::<Vec<_>>().into());
+        if !self.raw {
+            put("raw", false.into());
+        }
+        if let Some(notes) = &self.notes {
+            put("notes", notes.as_str().into());
+        }
+        Target {
+            length: self.size,
+            hashes: Hashes::sha256(self.sha256),
+            custom: Some(custom),
+            unknown: Object::new(),
+        }
+    }
+}
+
+fn read_plugins(fields: &mut Fields) -> Result<Vec<PluginRelease>, Malformed> {
+    let place = fields.place("plugins");
+    let mut plugins = fields
+        .array("plugins")?
+        .into_iter()
+        .map(|item| parse(item, &place))
+        .collect::<Result<Vec<_>, _>>()?;
+    plugins.sort();
+    Ok(plugins)
+}
+
+fn read_mode(fields: &mut Fields) -> Result<u32, Malformed> {
+    let mode = fields.natural("mode")?;
+    let allowed = u32::try_from(mode).ok().filter(|mode| *mode <= MAX_MODE);
+    allowed.ok_or_else(|| fields.fault("mode", mode.to_string(), "permission bits, at most 511 (0o777)"))
+}
+
+fn read_notes(fields: &mut Fields) -> Result<Option<String>, Malformed> {
+    let notes = fields.optional_string("notes")?;
+    if notes.as_deref().is_none_or(are_notes) {
+        return Ok(notes);
+    }
+    Err(fields.fault(
+        "notes",
+        "control characters, or more than that",
+        format!("at most {MAX_NOTES} bytes of text"),
+    ))
+}
+
+/// Notes reach terminals and web pages of people: text only.
+pub(super) fn are_notes(text: &str) -> bool {
+    text.len() <= MAX_NOTES
+        && !text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t'))
+}
+
+fn read_full(fields: &mut Fields) -> Result<Blob, Malformed> {
+    let place = fields.place("full");
+    let items: Result<[Value; 2], _> = fields.array("full")?.try_into();
+    let Ok([size, blake3]) = items else {
+        return Err(Malformed::new(place, "an array of another length", "[size, blake3]"));
+    };
+    Ok(Blob { size: into_natural(size, || place.clone())?, blake3: parse(blake3, &place)? })
+}
+
+fn read_patches(fields: &mut Fields) -> Result<Vec<PatchEntry>, Malformed> {
+    let place = fields.place("patches");
+    let items = fields.array("patches")?.into_iter().enumerate();
+    items.map(|(index, item)| PatchEntry::read(item, &format!("{place}.{index}"))).collect()
+}
+
+impl PatchEntry {
+    fn read(value: Value, place: &str) -> Result<Self, Malformed> {
+        let Value::Array(items) = value else { return Err(Malformed::new(place, value.kind(), "an array")) };
+        let items: Result<[Value; 5], _> = items.try_into();
+        let Ok([old, codec, size, blake3, memory]) = items else {
+            return Err(Malformed::new(
+                place,
+                "an array of another length",
+                "[old, codec, size, blake3, memory]",
+            ));
+        };
+        Ok(Self {
+            old: parse(old, place)?,
+            codec: parse(codec, place)?,
+            size: into_natural(size, || place.to_owned())?,
+            blake3: parse(blake3, place)?,
+            memory: into_natural(memory, || place.to_owned())?,
+        })
+    }
+
+    fn write(&self) -> Value {
+        Value::Array(vec![
+            self.old.to_string().into(),
+            self.codec.as_str().into(),
+            integer(self.size),
+            self.blake3.to_string().into(),
+            integer(self.memory),
+        ])
+    }
+}

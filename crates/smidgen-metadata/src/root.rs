@@ -1,0 +1,151 @@
+//! The root role: which keys sign which role.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::canonical::{Object, Value, integer};
+use crate::fields::{Fields, Malformed};
+use crate::key::{KeyId, PublicKey};
+use crate::role::{Header, Role, RoleKind, sealed};
+
+/// The root role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// Version and expiry.
+    pub header: Header,
+    /// Whether metadata files carry their version, and targets their digest, in the file name. Ours always do.
+    pub consistent_snapshot: bool,
+    /// All keys that any role uses.
+    pub keys: BTreeMap<KeyId, PublicKey>,
+    /// Who signs each of the four roles.
+    pub roles: BTreeMap<RoleKind, RoleKeys>,
+    /// Roles that this version does not know.
+    pub unknown_roles: Object,
+    /// Members that this version does not know.
+    pub unknown: Object,
+}
+
+/// Who may sign a role, and how many of them must.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleKeys {
+    /// Ids of keys; none stands twice.
+    pub keyids: BTreeSet<KeyId>,
+    /// Distinct keys that must have signed, from 1.
+    pub threshold: u64,
+    /// Members that this version does not know.
+    pub unknown: Object,
+}
+
+impl Root {
+    /// A first root: version 1, consistent snapshots, no keys yet.
+    pub fn new(header: Header) -> Self {
+        Self {
+            header,
+            consistent_snapshot: true,
+            keys: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            unknown_roles: Object::new(),
+            unknown: Object::new(),
+        }
+    }
+
+    /// Lets exactly these keys sign a role. Keys that no role uses any more are dropped.
+    pub fn assign(&mut self, role: RoleKind, threshold: u64, keys: impl IntoIterator<Item = PublicKey>) {
+        let mut keyids = BTreeSet::new();
+        for key in keys {
+            keyids.insert(key.id());
+            self.keys.insert(key.id(), key);
+        }
+        self.roles.insert(role, RoleKeys { keyids, threshold, unknown: Object::new() });
+        let roles = &self.roles;
+        self.keys.retain(|id, _| roles.values().any(|role| role.keyids.contains(id)));
+    }
+
+    /// The keys that may sign a role, as far as this root holds them.
+    pub fn keys_of(&self, role: RoleKind) -> impl Iterator<Item = (&KeyId, &PublicKey)> {
+        let keyids = self.roles.get(&role).into_iter().flat_map(|role| &role.keyids);
+        keyids.filter_map(|id| self.keys.get_key_value(id))
+    }
+}
+
+impl RoleKeys {
+    pub(crate) fn read(fields: &mut Fields) -> Result<(BTreeSet<KeyId>, u64), Malformed> {
+        let keyids = fields.distinct_strings("keyids")?.into_iter().map(KeyId::from_text).collect();
+        Ok((keyids, fields.positive("threshold")?))
+    }
+
+    fn write(&self) -> Value {
+        let mut members = self.unknown.clone();
+        write_keyids(&mut members, &self.keyids, self.threshold);
+        Value::Object(members)
+    }
+}
+
+pub(crate) fn write_keyids(members: &mut Object, keyids: &BTreeSet<KeyId>, threshold: u64) {
+    let ids = keyids.iter().map(|id| Value::from(id.as_str())).collect();
+    members.insert("keyids".to_owned(), Value::Array(ids));
+    members.insert("threshold".to_owned(), integer(threshold));
+}
+
+/// Reads keys by id.
+///
+/// TUF, section 4.2 (KEYID): "the client MUST calculate each KEYID to verify this is correct for the associated key".
+pub(crate) fn read_keys(members: Object, place: &str) -> Result<BTreeMap<KeyId, PublicKey>, Malformed> {
+    let mut keys = BTreeMap::new();
+    for (id, value) in members {
+        let place = format!("{place}.{id}");
+        let key = PublicKey::read(value, place.clone())?;
+        // Keys of types that we cannot use are not ours to judge: they verify nothing.
+        let computed = key.id();
+        if key.as_bytes().is_some() && computed.as_str() != id {
+            return Err(Malformed::new(
+                place,
+                format!("the key with the id {computed}"),
+                format!("the key with the id {id}"),
+            ));
+        }
+        keys.insert(KeyId::from_text(id), key);
+    }
+    Ok(keys)
+}
+
+pub(crate) fn write_keys(keys: &BTreeMap<KeyId, PublicKey>) -> Value {
+    Value::Object(keys.iter().map(|(id, key)| (id.as_str().to_owned(), key.write())).collect())
+}
+
+impl Role for Root {
+    const KIND: RoleKind = RoleKind::Root;
+
+    fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+impl sealed::Form for Root {
+    fn read(header: Header, mut fields: Fields) -> Result<Self, Malformed> {
+        let consistent_snapshot = fields.optional_bool("consistent_snapshot")?.unwrap_or(false);
+        let place = fields.place("keys");
+        let keys = read_keys(fields.object("keys")?, &place)?;
+        let place = fields.place("roles");
+        let mut listed = fields.object("roles")?;
+        let mut roles = BTreeMap::new();
+        for kind in RoleKind::ALL {
+            let value = listed.remove(kind.as_str()).ok_or_else(|| {
+                Malformed::new(format!("{place}.{kind}"), "nothing", "the keys of the role")
+            })?;
+            let mut role = Fields::of(value, format!("{place}.{kind}"))?;
+            let (keyids, threshold) = RoleKeys::read(&mut role)?;
+            roles.insert(kind, RoleKeys { keyids, threshold, unknown: role.rest() });
+        }
+        Ok(Self { header, consistent_snapshot, keys, roles, unknown_roles: listed, unknown: fields.rest() })
+    }
+
+    fn write(&self) -> Object {
+        let mut members = self.unknown.clone();
+        members.insert("consistent_snapshot".to_owned(), self.consistent_snapshot.into());
+        members.insert("keys".to_owned(), write_keys(&self.keys));
+        let mut roles = self.unknown_roles.clone();
+        roles.extend(self.roles.iter().map(|(kind, role)| (kind.as_str().to_owned(), role.write())));
+        members.insert("roles".to_owned(), Value::Object(roles));
+        members
+    }
+}

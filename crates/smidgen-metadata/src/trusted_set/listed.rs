@@ -1,0 +1,201 @@
+//! Snapshot and targets: the roles whose version and digest another role lists.
+
+use crate::envelope::RawMetadata;
+use crate::error::{Authority, VerifyError};
+use crate::role::{MetaFile, Role, RoleKind, RoleName};
+use crate::snapshot::Snapshot;
+use crate::targets::Targets;
+use crate::verified::Verified;
+
+use super::{Held, Request, Stored, TrustedSet, check_no_rollback, signers};
+
+impl TrustedSet {
+    /// The snapshot that the timestamp lists.
+    ///
+    /// # Errors
+    /// [`VerifyError::OutOfOrder`] before the timestamp is trusted.
+    pub fn snapshot_request(&self) -> Result<Request, VerifyError> {
+        let listed = self.listed_snapshot()?;
+        Ok(self.request(RoleKind::Snapshot.into(), listed, self.limits.max_snapshot_len))
+    }
+
+    /// Takes the snapshot that the last refresh stored: either it is the one that the timestamp lists, or it remembers
+    /// which versions of targets were seen.
+    ///
+    /// # Errors
+    /// [`VerifyError`] if it is damaged, or of another repository.
+    pub fn load_stored_snapshot(&mut self, raw: &[u8]) -> Result<Stored, VerifyError> {
+        let listed = self.listed_snapshot()?.clone();
+        let name = RoleName::from(RoleKind::Snapshot);
+        if self.snapshot.is_some() {
+            let needed = "the stored copy comes before the one from the repository";
+            return Err(VerifyError::OutOfOrder { role: name, needed });
+        }
+        let Some(role) = self.verify_stored::<Snapshot>(raw)? else { return Ok(Stored::Superseded) };
+        // 5.3.11, as for the stored timestamp.
+        if self.online_keys_rotated {
+            return Ok(Stored::Superseded);
+        }
+        self.check_repository(RoleKind::Snapshot, &role.repository)?;
+        let current = self.is_current(&*role, &name, &listed, raw);
+        self.snapshot = Some(Held { role, current });
+        Ok(if current { Stored::Current } else { Stored::Older })
+    }
+
+    /// Takes the repository's snapshot.
+    ///
+    /// # Errors
+    /// [`VerifyError`] if it is not the one that the timestamp lists, is not signed for, belongs to another repository,
+    /// goes back, or has expired.
+    pub fn update_snapshot(&mut self, raw: &[u8]) -> Result<(), VerifyError> {
+        let name = RoleName::from(RoleKind::Snapshot);
+        let listed = self.listed_snapshot()?;
+        // 5.5.2: "Check against timestamp role's snapshot hash. The hashes of the new snapshot metadata file MUST match
+        // the hashes, if any, listed in the trusted timestamp metadata." The length before that, as 5.5.1 bounds it.
+        check_bytes(&name, raw, listed)?;
+        // 5.5.3: "Check for an arbitrary software attack. The new snapshot metadata file MUST have been signed by a
+        // threshold of keys specified in the trusted root metadata file."
+        let parsed = RawMetadata::parse(raw, name.clone(), &self.limits)?;
+        let role: Verified<Snapshot> =
+            parsed.verify(&signers(&self.root, RoleKind::Snapshot, Authority::TrustedRoot))?;
+        // Ours: a snapshot of another shard never belongs to this timestamp, whether digests are listed or not.
+        self.check_repository(RoleKind::Snapshot, &role.repository)?;
+        // 5.5.4: "Check against timestamp role's snapshot version. The version number of the new snapshot metadata file
+        // MUST match the version number listed in the trusted timestamp."
+        check_version(&name, &*role, listed)?;
+        if let Some(trusted) = &self.snapshot {
+            // 5.5.5: "Check for a rollback attack. The version number of the targets metadata file, and all delegated
+            // targets metadata files, if any, in the trusted snapshot metadata file, if any, MUST be less than or equal
+            // to its version number in the new snapshot metadata file. Furthermore, any targets metadata filename that
+            // was listed in the trusted snapshot metadata file, if any, MUST continue to be listed".
+            for (file, seen) in &trusted.role.meta {
+                let listed_role = role_of(file);
+                let Some(now) = role.meta.get(file) else {
+                    return Err(VerifyError::NotListed { role: listed_role });
+                };
+                check_no_rollback(&listed_role, now.version, seen.version)?;
+            }
+        }
+        // 5.5.6: "Check for a freeze attack. The expiration timestamp in the new snapshot metadata file MUST be higher
+        // than the fixed update start time."
+        self.check_expiry(name, &*role)?;
+        self.snapshot = Some(Held { role, current: true });
+        Ok(())
+    }
+
+    /// The targets that the snapshot lists.
+    ///
+    /// # Errors
+    /// [`VerifyError::OutOfOrder`] before the snapshot is trusted, [`VerifyError::NotListed`] if it lists no targets.
+    pub fn targets_request(&self) -> Result<Request, VerifyError> {
+        let name = RoleName::from(RoleKind::Targets);
+        let listed = self.listed_targets(&name)?;
+        Ok(self.request(name, listed, self.limits.max_targets_len))
+    }
+
+    /// Takes the targets that the last refresh stored, if they are what the snapshot lists.
+    ///
+    /// # Errors
+    /// [`VerifyError`] if they are damaged.
+    pub fn load_stored_targets(&mut self, raw: &[u8]) -> Result<Stored, VerifyError> {
+        let name = RoleName::from(RoleKind::Targets);
+        let listed = self.listed_targets(&name)?.clone();
+        let Some(role) = self.verify_stored::<Targets>(raw)? else { return Ok(Stored::Superseded) };
+        // That targets do not go back is the snapshot's to say (5.5.5): an older copy has nothing to add.
+        if !self.is_current(&*role, &name, &listed, raw) {
+            return Ok(Stored::Older);
+        }
+        self.targets = Some(role);
+        Ok(Stored::Current)
+    }
+
+    /// Takes the repository's targets.
+    ///
+    /// # Errors
+    /// [`VerifyError`] if they are not the ones that the snapshot lists, are not signed for, or have expired.
+    pub fn update_targets(&mut self, raw: &[u8]) -> Result<(), VerifyError> {
+        let name = RoleName::from(RoleKind::Targets);
+        let listed = self.listed_targets(&name)?;
+        // 5.6.2: "Check against snapshot role's targets hash. The hashes of the new targets metadata file MUST match the
+        // hashes, if any, listed in the trusted snapshot metadata."
+        check_bytes(&name, raw, listed)?;
+        // 5.6.3: "Check for an arbitrary software attack. The new targets metadata file MUST have been signed by a
+        // threshold of keys specified in the trusted root metadata file."
+        let parsed = RawMetadata::parse(raw, name.clone(), &self.limits)?;
+        let role: Verified<Targets> =
+            parsed.verify(&signers(&self.root, RoleKind::Targets, Authority::TrustedRoot))?;
+        // 5.6.4: "Check against snapshot role's targets version. The version number of the new targets metadata file MUST
+        // match the version number listed in the trusted snapshot metadata."
+        check_version(&name, &*role, listed)?;
+        // 5.6.5: "Check for a freeze attack. The expiration timestamp in the new targets metadata file MUST be higher
+        // than the fixed update start time."
+        self.check_expiry(name, &*role)?;
+        self.targets = Some(role);
+        Ok(())
+    }
+
+    fn listed_snapshot(&self) -> Result<&MetaFile, VerifyError> {
+        let held = self.timestamp.as_ref().filter(|held| held.current);
+        let needed = "the timestamp must be trusted before";
+        let held = held.ok_or(VerifyError::OutOfOrder { role: RoleKind::Snapshot.into(), needed })?;
+        Ok(&held.role.snapshot)
+    }
+
+    fn listed_targets(&self, name: &RoleName) -> Result<&MetaFile, VerifyError> {
+        let needed = "the snapshot must be trusted before";
+        let snapshot = self.snapshot().ok_or(VerifyError::OutOfOrder { role: name.clone(), needed })?;
+        snapshot.listed(name).ok_or_else(|| VerifyError::NotListed { role: name.clone() })
+    }
+
+    fn request(&self, role: RoleName, listed: &MetaFile, max_len: u64) -> Request {
+        // 5.3.12: "Set whether consistent snapshots are used as indicated by the trusted root metadata file."
+        let name = if self.root.consistent_snapshot {
+            format!("{}.{}.json", listed.version, role.as_str())
+        } else {
+            format!("{}.json", role.as_str())
+        };
+        let max_len = listed.length.map_or(max_len, |length| length.min(max_len));
+        Request { role, name, version: listed.version, max_len, sha256: listed.hashes.to_sha256() }
+    }
+
+    fn is_current<R: Role>(&self, role: &R, name: &RoleName, listed: &MetaFile, raw: &[u8]) -> bool {
+        check_bytes(name, raw, listed).is_ok()
+            && check_version(name, role, listed).is_ok()
+            && self.check_expiry(name.clone(), role).is_ok()
+    }
+}
+
+fn check_bytes(name: &RoleName, raw: &[u8], listed: &MetaFile) -> Result<(), VerifyError> {
+    let found = u64::try_from(raw.len()).unwrap_or(u64::MAX);
+    if let Some(length) = listed.length
+        && length != found
+    {
+        return Err(VerifyError::DigestMismatch {
+            role: name.clone(),
+            property: "length",
+            found: found.to_string(),
+            listed: length.to_string(),
+        });
+    }
+    match listed.hashes.mismatch(raw) {
+        Some((property, found, listed)) => {
+            Err(VerifyError::DigestMismatch { role: name.clone(), property, found, listed })
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_version<R: Role>(name: &RoleName, role: &R, listed: &MetaFile) -> Result<(), VerifyError> {
+    if role.version() == listed.version {
+        return Ok(());
+    }
+    Err(VerifyError::VersionMismatch { role: name.clone(), found: role.version(), listed: listed.version })
+}
+
+/// The role whose file is listed by this name.
+fn role_of(file: &str) -> RoleName {
+    match file.strip_suffix(".json").unwrap_or(file) {
+        "targets" => RoleKind::Targets.into(),
+        other => RoleName::Delegated(other.to_owned()),
+    }
+}
