@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use smidgen_delta::diff::DiffError;
 use smidgen_delta::{ApplyError, Fault, ParseError};
+use smidgen_metadata::VerifyError;
 use smidgen_server::store::StoreError;
 
 use crate::exit::Exit;
@@ -111,6 +112,9 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> Option<(String, Exit)>
     }
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return Some((error.code().to_owned(), store_exit(error)));
+    }
+    if let Some(error) = error.downcast_ref::<VerifyError>() {
+        return Some((error.code().to_owned(), Exit::Untrusted));
     }
     let fault = None
         .or_else(|| error.downcast_ref().map(ParseError::fault))

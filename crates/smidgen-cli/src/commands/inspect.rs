@@ -1,5 +1,6 @@
 //! `smidgen inspect`: says what is in a patch or in a file of signed metadata, trusting neither.
 
+mod metadata;
 mod patch;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub(crate) struct Inspect {
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Report {
     Patch(patch::Report),
+    Metadata(metadata::Report),
 }
 
 impl Inspect {
@@ -39,6 +41,7 @@ impl Inspect {
         let report = self.inspect().with_context(|| format!("failed to inspect {}", self.file.display()))?;
         screen.show(&report, |report| match report {
             Report::Patch(report) => report.text(),
+            Report::Metadata(report) => report.text(),
         })?;
         Ok(Exit::Done)
     }
@@ -47,6 +50,9 @@ impl Inspect {
         let raw = Frozen::copy_of(&self.file, None)?;
         if raw.starts_with(&smidgen_delta::MAGIC) {
             return patch::Report::of(&raw).map(Report::Patch);
+        }
+        if raw.trim_ascii_start().starts_with(b"{") {
+            return metadata::Report::of(&raw).map(Report::Metadata);
         }
         let start: String = raw.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         Err(Problem::new(
