@@ -1,0 +1,105 @@
+//! Last step: switches to the new build by one rename, and keeps the old one.
+
+use std::sync::Arc;
+
+use crate::blocking_work::off_loop;
+use crate::client::Client;
+use crate::error::{Error, InstalledError, StorageError};
+use crate::folder::Folder;
+use crate::installed::Standing;
+use crate::observer::Event;
+use crate::plan::Plan;
+use crate::report::Activated;
+use crate::stage::Staged;
+use crate::state::{Build, State};
+
+impl Client {
+    /// Switches to the staged build. The rename is the switch: before it the old build is installed, after it the new
+    /// one, and a crash at any moment leaves one of the two. The old build is kept below `.smidgen/builds`.
+    ///
+    /// # Errors
+    /// Whatever stopped it before the rename. What fails after it (making it durable, writing the state) is an error
+    /// too, with the new build installed; the next check finds it there and sets the state right.
+    pub async fn activate(&self, staged: Staged) -> Result<Activated, Error> {
+        let (folder, observer) = (self.folder.clone(), Arc::clone(&self.observer));
+        off_loop("activating", move || {
+            let plan = &staged.plan;
+            require_unchanged(&folder, plan)?;
+            let kept = keep_installed(&folder, plan)?;
+            folder.rename(&staged.path, plan.installed_path())?;
+            folder.sync_dir(folder.layout.dir())?;
+            folder.sync_dir(&folder.layout.builds())?;
+            let state = record(&folder, plan, kept)?;
+            observer.event(&Event::Activated { version: &plan.release().version });
+            // Nothing depends on it: what stays behind is cleared after the next update.
+            if let Err(error) = clear(&folder, &state) {
+                tracing::warn!(code = "not_cleared", "old files are left for now: {error}");
+            }
+            Ok(Activated::of(&plan.target, plan.build(), plan.way(), state.previous))
+        })
+        .await
+    }
+}
+
+/// The installed file is the one that this update began with; nobody else is to lose their work to the rename.
+fn require_unchanged(folder: &Folder, plan: &Plan) -> Result<(), Error> {
+    let path = plan.installed_path();
+    let before = plan.target.installed.facts();
+    let now = folder.file_facts(path)?;
+    let same = match (before, &now) {
+        (None, None) => true,
+        (Some(before), Some(now)) => before.stamp == now.stamp && before.size == now.size,
+        _ => false,
+    };
+    // Touched only, as by a backup: the digest decides.
+    let expected = plan.target.installed.digest();
+    if same || (now.is_some() && Some(folder.digest(path)?) == expected) {
+        return Ok(());
+    }
+    let found = match now {
+        Some(_) => folder.digest(path)?.to_string(),
+        None => "missing".to_owned(),
+    };
+    let expected = expected.map_or_else(|| "nothing installed".to_owned(), |digest| digest.to_string());
+    Err(InstalledError::Changed { path: path.to_owned(), found, expected }.into())
+}
+
+/// Gives the installed build a second name, under its digest, so that the rename does not lose it.
+fn keep_installed(folder: &Folder, plan: &Plan) -> Result<Option<Build>, StorageError> {
+    let (build, access) = match &plan.target.installed.standing {
+        Standing::Absent => return Ok(plan.target.state.previous.clone()),
+        Standing::Known { build, facts } => (build.clone(), facts.access),
+        // Kept under what it is now, for a person to look at; it is no build to go back to by itself.
+        Standing::Changed { was, found, facts } => {
+            (Build { digest: *found, size: facts.size, ..was.clone() }, facts.access)
+        }
+    };
+    let kept = folder.layout.build(&build.digest);
+    folder.remove(&kept)?;
+    folder.keep(plan.installed_path(), &kept, access)?;
+    folder.sync_dir(&folder.layout.builds())?;
+    Ok(Some(build))
+}
+
+fn record(folder: &Folder, plan: &Plan, kept: Option<Build>) -> Result<State, Error> {
+    let facts = folder.file_facts(plan.installed_path())?;
+    let mut state = plan.target.state.clone();
+    state.installed = Some(plan.build());
+    state.stamp = facts.map(|facts| facts.stamp).unwrap_or_default();
+    state.previous = kept;
+    state.store(folder)?;
+    Ok(state)
+}
+
+/// Removes downloads and all builds but the previous one.
+fn clear(folder: &Folder, state: &State) -> Result<(), StorageError> {
+    let previous = state.previous.as_ref().map(|build| build.digest.to_string());
+    for (dir, keep) in [(folder.layout.incoming(), None), (folder.layout.builds(), previous)] {
+        for name in folder.list(&dir)? {
+            if keep.as_ref() != Some(&name) {
+                folder.remove(&dir.join(name))?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! What is installed, and what is known of the line, without a network and without the lock.
+
+use serde::Serialize;
+use smidgen_metadata::{Severity, TrustedSet};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::plan::digest_of;
+use crate::poll::Poll;
+use crate::state::{Build, State};
+use crate::trust::TrustStore;
+
+/// The state of a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// What we installed last.
+    pub installed: Option<Build>,
+    /// Whether the installed file still is that.
+    pub file: FileStatus,
+    /// The build before, if it is still kept.
+    pub previous: Option<Build>,
+    /// What the trusted metadata of the last check says.
+    pub known: Option<Known>,
+    /// The last check or update.
+    pub last_check: Option<LastCheck>,
+}
+
+/// How the installed file stands to what we installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FileStatus {
+    /// Nothing was installed.
+    NotInstalled,
+    /// It is the build that we installed.
+    Intact,
+    /// It is another file. The next update recognises it as another build of the line, or replaces it.
+    Changed,
+    /// It is gone. The next update installs it again.
+    Missing,
+}
+
+/// What the trusted metadata of the last check says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Known {
+    /// The repository's signed name.
+    pub repository: Option<String>,
+    /// The newest version.
+    pub newest: String,
+    /// Its place in its line.
+    pub sequence: u64,
+    /// The highest severity, core and plugins, between what is installed and the newest; `None` if that is installed.
+    pub severity_skipped: Option<Severity>,
+    /// Bytes that the newest takes from here: the smallest patch for the installed build, or the full copy.
+    pub bytes_to_fetch: u64,
+    /// Until when timestamp metadata holds, in UTC.
+    pub expires: String,
+}
+
+/// The last check or update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LastCheck {
+    /// When, in UTC, by this machine's clock.
+    pub at: String,
+    /// How it went: the code of an outcome or of an error, or `checked`.
+    pub code: String,
+}
+
+impl Client {
+    /// What is installed, what is known, and how the last check went. Reads only, and may be asked while an update
+    /// runs; digests the installed file if it was touched.
+    ///
+    /// # Errors
+    /// [`Error`] if the folder cannot be read. A trust store that is damaged is no error here: nothing is known then.
+    pub fn status(&self) -> Result<Status, Error> {
+        let state = State::load(&self.folder)?;
+        let poll = Poll::load(&self.folder);
+        let previous = state.previous.clone();
+        let kept = |build: &Build| self.folder.facts(&self.folder.layout.build(&build.digest));
+        let previous = match previous {
+            Some(build) if kept(&build)?.is_some() => Some(build),
+            _ => None,
+        };
+        Ok(Status {
+            file: self.file_status(&state)?,
+            known: self.known(&state),
+            previous,
+            last_check: poll.checked.zip(poll.code).map(|(at, code)| LastCheck { at, code }),
+            installed: state.installed,
+        })
+    }
+
+    fn file_status(&self, state: &State) -> Result<FileStatus, Error> {
+        let Some(build) = &state.installed else { return Ok(FileStatus::NotInstalled) };
+        let path = self.folder.layout.installed(&build.name);
+        Ok(match self.folder.facts(&path)? {
+            None => FileStatus::Missing,
+            Some(facts) if !facts.is_file || facts.size != build.size => FileStatus::Changed,
+            Some(facts) if facts.stamp == state.stamp => FileStatus::Intact,
+            Some(_) if self.folder.digest(&path)? == build.digest => FileStatus::Intact,
+            Some(_) => FileStatus::Changed,
+        })
+    }
+
+    /// From the store alone. Expiry does not matter here, the time of expiry is part of the answer.
+    fn known(&self, state: &State) -> Option<Known> {
+        let limits = self.config.limits.metadata;
+        let store = TrustStore::load(&self.folder, &limits).ok()?;
+        let mut set = TrustedSet::open(&store.root?, smidgen_metadata::Timestamp::MIN, limits).ok()?;
+        set.load_stored_timestamp(&store.timestamp?).ok()?;
+        set.finish_root().ok()?;
+        set.keep_timestamp().ok()?;
+        set.load_stored_snapshot(&store.snapshot?).ok()?;
+        set.load_stored_targets(&store.targets?).ok()?;
+        let line = set.line(&self.config.line).ok()??;
+        let newest = line.newest()?;
+        let installed = state.installed.as_ref();
+        let skipped = installed.filter(|build| build.sequence < newest.sequence);
+        let patches = newest
+            .patches
+            .iter()
+            .filter(|patch| installed.is_some_and(|build| build.digest.prefix() == *patch.old.as_bytes()));
+        let smallest = patches.map(|patch| patch.size).chain([newest.full.size]).min()?;
+        let is_installed = installed.is_some_and(|build| build.digest == digest_of(newest.blake3));
+        Some(Known {
+            repository: set.repository().map(str::to_owned),
+            newest: newest.version.to_string(),
+            sequence: newest.sequence,
+            severity_skipped: skipped
+                .map(|build| line.highest_severity_skipped(build.sequence, newest.sequence)),
+            bytes_to_fetch: if is_installed { 0 } else { smallest },
+            expires: set.timestamp()?.header.expires.to_string(),
+        })
+    }
+}
