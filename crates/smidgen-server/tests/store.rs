@@ -1,4 +1,5 @@
 //! The store keeps the same promises over a folder and over a bucket.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};

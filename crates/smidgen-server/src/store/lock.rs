@@ -16,15 +16,15 @@ impl Lock {
     }
 
     pub(super) async fn take(path: PathBuf, waiting: impl FnOnce()) -> Result<Self, StoreError> {
-        let file = open(&path).map_err(|error| fail(&path, error))?;
+        let file = open(&path).map_err(|error| fail(&path, &error))?;
         match file.try_lock() {
             Ok(()) => return Ok(Self(Some(file))),
             Err(TryLockError::WouldBlock) => waiting(),
-            Err(TryLockError::Error(error)) => return Err(fail(&path, error)),
+            Err(TryLockError::Error(error)) => return Err(fail(&path, &error)),
         }
         let wait = tokio::task::spawn_blocking(move || match file.lock() {
             Ok(()) => Ok(Self(Some(file))),
-            Err(error) => Err(fail(&path, error)),
+            Err(error) => Err(fail(&path, &error)),
         });
         wait.await.unwrap_or_else(|join| {
             Err(StoreError::Failed {
@@ -46,6 +46,6 @@ fn open(path: &Path) -> std::io::Result<File> {
     File::options().create(true).truncate(false).read(true).write(true).open(path)
 }
 
-fn fail(path: &Path, error: std::io::Error) -> StoreError {
-    StoreError::from_io(&path.display().to_string(), "lock", &error)
+fn fail(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::from_io(&path.display().to_string(), "lock", error)
 }
