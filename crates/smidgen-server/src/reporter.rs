@@ -79,8 +79,8 @@ pub enum Event {
         pair: Pair,
         /// Bytes of the patch.
         size: u64,
-        /// Bytes of the full copy that it spares.
-        full_size: u64,
+        /// Bytes of the new build.
+        new_size: u64,
     },
     /// A pair gets no patch.
     PatchSkipped {

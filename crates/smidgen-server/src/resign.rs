@@ -1,6 +1,11 @@
 //! Signing again what is about to expire, without changing what it says.
 
 use serde::Serialize;
+use smidgen_metadata::{RoleKind, Timestamp};
+
+use crate::Reporter;
+use crate::keys::{KeyName, Keys};
+use crate::repository::{Depth, LIFETIMES, Repository, RepositoryError, Signers, State};
 
 /// What to sign again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +33,63 @@ pub struct SignedRole {
     pub role: &'static str,
     /// Its version.
     pub version: u64,
-    /// When it expires, such as `2026-03-01T12:00:00Z`.
-    pub expires: String,
+    /// When it expires.
+    pub expires: Timestamp,
+}
+
+/// Signs metadata again, with new expiry and nothing else changed.
+///
+/// # Errors
+/// [`RepositoryError`]; what clients see was not changed.
+pub async fn resign(
+    repository: &Repository,
+    keys: &Keys,
+    scope: ResignScope,
+    reporter: &dyn Reporter,
+) -> Result<ResignReport, RepositoryError> {
+    loop {
+        let lock = repository.lock(reporter).await?;
+        let before = repository.load().await?;
+        let depth = depth(scope, &before, keys, repository.now());
+        let signers = match &depth {
+            Depth::Timestamp => Signers::read_for_timestamp(keys, before.trusted())?,
+            Depth::Snapshot => Signers::read_for_snapshot(keys, before.trusted())?,
+            Depth::Targets(_) => Signers::read(keys, before.trusted())?,
+        };
+        match repository.commit(&lock, &before, depth, &signers, reporter).await {
+            Err(error) if error.is_conflict() => continue,
+            committed => committed?,
+        };
+        let after = repository.load().await?;
+        return Ok(ResignReport { roles: changed(&before, &after) });
+    }
+}
+
+fn depth(scope: ResignScope, state: &State, keys: &Keys, now: Timestamp) -> Depth {
+    // Half of the time is left for whoever has the key to notice that nobody signs any more.
+    let is_due = |expires: Timestamp, lifetime: u32| expires <= now.plus_hours(lifetime / 2);
+    let has = |name| keys.path(name).exists();
+    let targets_due = is_due(state.expiry(RoleKind::Targets), LIFETIMES.targets) && has(KeyName::Targets);
+    let snapshot_due = is_due(state.expiry(RoleKind::Snapshot), LIFETIMES.snapshot) && has(KeyName::Snapshot);
+    match scope {
+        ResignScope::TimestampOnly => Depth::Timestamp,
+        ResignScope::WhatIsDue if targets_due => Depth::Targets(state.targets().targets.clone()),
+        ResignScope::WhatIsDue if snapshot_due => Depth::Snapshot,
+        ResignScope::WhatIsDue => Depth::Timestamp,
+        ResignScope::Everything => Depth::Targets(state.targets().targets.clone()),
+    }
+}
+
+fn changed(before: &State, after: &State) -> Vec<SignedRole> {
+    let roles = [RoleKind::Targets, RoleKind::Snapshot, RoleKind::Timestamp];
+    let signed = |role: &RoleKind| after.version(*role) != before.version(*role);
+    roles
+        .into_iter()
+        .filter(signed)
+        .map(|role| SignedRole {
+            role: role.as_str(),
+            version: after.version(role),
+            expires: after.expiry(role),
+        })
+        .collect()
 }

@@ -92,7 +92,7 @@ impl StoreError {
         }
     }
 
-    pub(super) fn from_io(key: &str, doing: &'static str, error: &std::io::Error) -> Self {
+    pub(crate) fn from_io(key: &str, doing: &'static str, error: &std::io::Error) -> Self {
         let (key, kind, reason) = (key.to_owned(), error.kind(), error.to_string());
         match kind {
             ErrorKind::NotFound => Self::BadLocation {
