@@ -1,4 +1,4 @@
-//! The picture of a comparison: patch sizes by pair above, what diffing and applying cost below.
+//! The picture of a comparison: patch sizes by pair above, what diffing and applying cost below, all relative to bsdiff.
 
 use crate::document::{in_mib, with_commas};
 use crate::peer::Peer;
@@ -7,10 +7,12 @@ use crate::svg::{Anchor, Drawing, Mark, Point, Shape, Type};
 
 const WIDTH: f64 = 1000.0;
 const MARGIN: f64 = 28.0;
-const ROW: f64 = 32.0;
+const ROW: f64 = 36.0;
 const ROWS_TOP: f64 = 150.0;
 /// Between the names of the pairs and the bytes of our patch.
 const RATIO_AXIS: (f64, f64) = (200.0, 850.0);
+/// Between the middles of two marks of a row.
+const CLEARANCE: f64 = 8.0;
 const CLOUD_HEIGHT: f64 = 330.0;
 
 const INK: &str = "#1f2328";
@@ -94,8 +96,7 @@ pub(crate) fn draw(results: &Results) -> String {
     let middle = WIDTH / 2.0;
     Cloud {
         title: "Making a patch",
-        unit: "CPU seconds per MB of new file",
-        scale: 1.0,
+        unit: "CPU, bsdiff = 1",
         left: MARGIN + 52.0,
         right: middle - 18.0,
         top: clouds_top,
@@ -104,8 +105,7 @@ pub(crate) fn draw(results: &Results) -> String {
     .draw(results, &mut drawing);
     Cloud {
         title: "Applying it",
-        unit: "CPU milliseconds per MB of new file",
-        scale: 1e3,
+        unit: "CPU, bspatch = 1",
         left: middle + MARGIN + 44.0,
         right: WIDTH - MARGIN,
         top: clouds_top,
@@ -126,9 +126,10 @@ fn ratio(pair: &PairResult, peer: Peer) -> Option<f64> {
 
 fn ratios(results: &Results, drawing: &mut Drawing, bottom: f64) {
     drawing.text(at(MARGIN, 44.0), "Patch size", title(20.0));
-    let subtitle = "relative to bsdiff, logarithmic: further left is smaller. Full copies are in the table; marks at the edge lie beyond it.";
+    let subtitle = "relative to bsdiff, logarithmic: further left is smaller; marks at the edge lie beyond it. Full copies are in the table.";
     drawing.text(at(MARGIN, 64.0), subtitle, set(13.0, FAINT, Anchor::Start));
-    let in_plot: Vec<Peer> = measured(results).filter(|peer| *peer != Peer::Full).collect();
+    let in_plot: Vec<Peer> =
+        measured(results).filter(|peer| !matches!(peer, Peer::Full | Peer::Bsdiff)).collect();
     legend(&in_plot, drawing);
 
     let values: Vec<f64> =
@@ -151,10 +152,17 @@ fn ratios(results: &Results, drawing: &mut Drawing, bottom: f64) {
         let y = ROWS_TOP + ROW * (index as f64 + 0.5);
         drawing.text(at(MARGIN, y), &pair.id, set(13.5, INK, Anchor::Start));
         drawing.text(at(MARGIN, y + 12.0), &pair.about, set(10.0, FAINT, Anchor::Start));
-        for peer in &in_plot {
-            let (Some(ratio), Some(figures)) = (ratio(pair, *peer), pair.figures(*peer)) else { continue };
-            let hint = format!("{}: {} bytes, {ratio:.3}", peer.label(), with_commas(figures.patch_size));
-            drawing.mark(at(axis.place(ratio), y), mark_of(*peer), &hint);
+        let marks: Vec<(Peer, f64, String)> = in_plot
+            .iter()
+            .filter_map(|peer| {
+                let (ratio, figures) = (ratio(pair, *peer)?, pair.figures(*peer)?);
+                let hint = format!("{}: {} bytes, {ratio:.3}", peer.label(), with_commas(figures.patch_size));
+                Some((*peer, axis.place(ratio), hint))
+            })
+            .collect();
+        let lanes = lanes(&marks.iter().map(|(_, x, _)| *x).collect::<Vec<_>>());
+        for ((peer, x, hint), lane) in marks.iter().zip(lanes) {
+            drawing.mark(at(*x, y + lane), mark_of(*peer), hint);
         }
         if let Some(ours) = smallest_of_ours(pair) {
             drawing.text(
@@ -166,15 +174,27 @@ fn ratios(results: &Results, drawing: &mut Drawing, bottom: f64) {
     }
 }
 
+/// How far each mark of a row moves up or down so as not to cover a neighbour. The last ones, which are ours, stay in
+/// the middle.
+fn lanes(places: &[f64]) -> Vec<f64> {
+    let mut lanes: Vec<(f64, f64)> = Vec::new();
+    for place in places.iter().rev() {
+        let is_free = |lane: f64| lanes.iter().all(|(x, taken)| (x - place).hypot(taken - lane) >= CLEARANCE);
+        let lane = [0.0, -9.0, 9.0].into_iter().find(|lane| is_free(*lane)).unwrap_or(0.0);
+        lanes.push((*place, lane));
+    }
+    lanes.into_iter().rev().map(|(_, lane)| lane).collect()
+}
+
 fn smallest_of_ours(pair: &PairResult) -> Option<u64> {
     let ours = Peer::ALL.into_iter().filter(|peer| peer.is_ours());
     ours.filter_map(|peer| pair.figures(peer)).map(|figures| figures.patch_size).min()
 }
 
 fn legend(peers: &[Peer], drawing: &mut Drawing) {
-    let columns = 5;
+    let columns = 4;
     for (index, peer) in peers.iter().enumerate() {
-        let x = MARGIN + 6.0 + 190.0 * (index % columns) as f64;
+        let x = MARGIN + 6.0 + 200.0 * (index % columns) as f64;
         let y = 92.0 + 22.0 * (index / columns) as f64;
         drawing.mark(at(x, y - 4.0), mark_of(*peer), peer.label());
         let label = Type { bold: peer.is_ours(), ..set(12.5, INK, Anchor::Start) };
@@ -190,8 +210,6 @@ fn tick_label(value: f64) -> String {
 struct Cloud {
     title: &'static str,
     unit: &'static str,
-    /// From seconds to the unit.
-    scale: f64,
     left: f64,
     right: f64,
     top: f64,
@@ -235,7 +253,8 @@ impl Cloud {
             drawing.mark(*point, mark_of(*peer), peer.label());
             taken.push(Box2::around(*point, 14.0, 14.0));
         }
-        for (peer, point) in &means {
+        // Ours choose their place first.
+        for (peer, point) in means.iter().rev() {
             let frame = Box2 { left: self.left, right: self.right, top, bottom };
             let (place, anchor) = label_place(*point, peer.label(), frame, &mut taken);
             let label = Type { bold: peer.is_ours(), ..set(11.5, INK, anchor) };
@@ -266,10 +285,11 @@ impl Cloud {
         );
     }
 
+    /// CPU relative to bsdiff's on the same pair, since seconds of different machines and hours say little.
     fn cpu(&self, pair: &PairResult, peer: Peer) -> Option<f64> {
         // A process too short for the clock still has a place on the axis.
-        let cpu = (self.cost)(pair, peer)?.cpu.max(1e-4);
-        Some(cpu * self.scale / (pair.new_size as f64 / 1e6))
+        let seconds = |peer| Some((self.cost)(pair, peer)?.cpu.max(1e-4));
+        Some(seconds(peer)? / seconds(Peer::Bsdiff)?)
     }
 
     fn mib(&self, pair: &PairResult, peer: Peer) -> Option<f64> {
@@ -311,8 +331,8 @@ impl Box2 {
 
 /// A place for a label next to its mark, where it covers the least of what is there already.
 fn label_place(point: Point, label: &str, frame: Box2, taken: &mut Vec<Box2>) -> (Point, Anchor) {
-    // Wide enough for the usual sans-serif faces.
-    let width = 6.4 * label.chars().count() as f64;
+    // Wide enough for the usual sans-serif faces, and for bold.
+    let width = 7.2 * label.chars().count() as f64;
     let candidates = [
         (11.0, 4.0, Anchor::Start),
         (-11.0, 4.0, Anchor::End),
@@ -322,8 +342,6 @@ fn label_place(point: Point, label: &str, frame: Box2, taken: &mut Vec<Box2>) ->
         (9.0, 16.0, Anchor::Start),
         (-9.0, -8.0, Anchor::End),
         (-9.0, 16.0, Anchor::End),
-        (0.0, -25.0, Anchor::Middle),
-        (0.0, 34.0, Anchor::Middle),
     ];
     let mut best: Option<(f64, Point, Anchor, Box2)> = None;
     for (right, down, anchor) in candidates {
@@ -363,8 +381,8 @@ mod tests {
     fn labels_keep_clear_of_each_other() {
         let frame = Box2 { left: 0.0, right: 400.0, top: 0.0, bottom: 400.0 };
         let mut taken = Vec::new();
-        for _ in 0..6 {
-            label_place(at(200.0, 200.0), "zstd --patch-from", frame, &mut taken);
+        for _ in 0..4 {
+            label_place(at(200.0, 200.0), "bsdiff", frame, &mut taken);
         }
         for (index, one) in taken.iter().enumerate() {
             assert!(one.outside(frame) < 1e-9);
@@ -372,6 +390,12 @@ mod tests {
                 assert!(one.overlap(*other) < 30.0, "{one:?} {other:?}");
             }
         }
+    }
+
+    #[test]
+    fn marks_in_one_place_move_apart_and_ours_stays_in_the_middle() {
+        assert_eq!(lanes(&[100.0, 300.0, 102.0, 101.0]), [9.0, 0.0, -9.0, 0.0]);
+        assert_eq!(lanes(&[]), [0.0; 0]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::verdict::{self, Finding};
 /// CPU seconds after which applying is not repeated any more.
 const APPLY_SECONDS: f64 = 10.0;
 /// Rounds that peers of a judged ratio get in any case: one round can be unlucky.
-const JUDGED_ROUNDS: usize = 3;
+const JUDGED_ROUNDS: usize = 2;
 
 /// What to measure and where to write it.
 #[derive(clap::Args)]
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
     /// CPU seconds after which a peer's diff is not repeated any more.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 10.0)]
     seconds: f64,
     /// A Python that has the package `hdiffpatch`.
     #[arg(long, default_value = "python3")]
@@ -369,8 +369,8 @@ mod tests {
         let slow = [Usage { cpu: 30.0, peak: 1 }];
         assert!(goes_on(&[], 0, false, 20.0));
         assert!(!goes_on(&slow, 1, false, 20.0));
-        assert!(goes_on(&slow, 2, true, 20.0));
-        assert!(!goes_on(&slow, 3, true, 20.0));
+        assert!(goes_on(&slow, 1, true, 20.0));
+        assert!(!goes_on(&slow, 2, true, 20.0));
         assert!(goes_on(&[Usage { cpu: 0.1, peak: 1 }], 4, false, 20.0));
     }
 }

@@ -93,7 +93,7 @@ impl Drawing {
         let weight = if set.bold { r#" font-weight="600""# } else { "" };
         let _ = writeln!(
             self.body,
-            r#"<text x="{:.1}" y="{:.1}" font-size="{}" fill="{}" text-anchor="{anchor}"{weight}>{}</text>"#,
+            r##"<text x="{:.1}" y="{:.1}" font-size="{}" fill="{}" text-anchor="{anchor}"{weight} stroke="#ffffff" stroke-width="2.5" stroke-opacity="0.8" paint-order="stroke">{}</text>"##,
             at.x,
             at.y,
             set.size,
