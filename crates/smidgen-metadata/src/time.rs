@@ -162,10 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_the_calendar_comes_back() {
-        let mut day = Timestamp::MIN;
+    fn every_day_of_a_calendar_cycle_comes_back() {
+        // The Gregorian calendar repeats after 400 years.
+        let mut day: Timestamp = "1800-01-01T00:00:00Z".parse().unwrap();
+        let end: Timestamp = "2200-03-02T00:00:00Z".parse().unwrap();
         let mut previous = String::new();
-        while day < Timestamp::from_unix(Timestamp::MAX.unix() - SECONDS_PER_DAY) {
+        while day < end {
             let text = day.to_string();
             assert!(text > previous, "{text} after {previous}");
             assert_eq!(text.parse::<Timestamp>().unwrap(), day);

@@ -105,9 +105,10 @@ impl TrustedSet {
     /// silence: fall back to the root that came with the program, or stop.
     pub fn open(trusted_root: &[u8], now: Timestamp, limits: Limits) -> Result<Self, VerifyError> {
         let raw = RawMetadata::parse(trusted_root, RoleKind::Root, &limits)?;
-        // 5.2: Load the trusted root metadata file. "We assume that a good, trusted copy of this file was shipped":
-        // its own signatures are checked all the same, because a torn file or the wrong one would otherwise be found out
-        // only when the repository seems to be hostile. Its expiry does not matter yet.
+        // 5.2: "Load the trusted root metadata file. We assume that a good, trusted copy of this file was shipped with the
+        // package manager or software updater using an out-of-band process. Note that the expiration of the trusted root
+        // metadata file does not matter". Its own signatures are checked all the same: a torn file or the wrong one would
+        // otherwise be found out only when the repository seems to be hostile.
         let root = verify_by_itself(raw)?;
         Ok(Self {
             limits,
@@ -143,17 +144,23 @@ impl TrustedSet {
         Ok(())
     }
 
-    /// The next root, if there is one: a repository answers "not found" when the chain ends.
-    pub fn root_request(&self) -> Request {
+    /// The next root; a repository answers "not found" when the chain ends. `None` once as many roots came as one refresh
+    /// takes: go on with the last one.
+    pub fn root_request(&self) -> Option<Request> {
+        // 5.3.3: "If this file is not available, or we have downloaded more than Y number of root metadata files [..], then
+        // go to step 5.3.10." An endless chain would otherwise be an endless-data attack.
+        if self.rotations >= self.limits.max_root_rotations {
+            return None;
+        }
         let version = self.root.version().saturating_add(1);
         let name = format!("{version}.root.json");
-        Request {
+        Some(Request {
             role: RoleKind::Root.into(),
             name,
             version,
             max_len: self.limits.max_root_len,
             sha256: None,
-        }
+        })
     }
 
     /// Takes the next root.
@@ -166,7 +173,6 @@ impl TrustedSet {
         if self.root_finished || self.timestamp.is_some() {
             return Err(VerifyError::OutOfOrder { role: name, needed: "roots come before every other role" });
         }
-        // 5.3.3: "Set the limit on the number of root metadata files": an endless chain is an endless-data attack.
         if self.rotations >= self.limits.max_root_rotations {
             return Err(VerifyError::TooManyRotations { max: self.limits.max_root_rotations });
         }
@@ -176,13 +182,14 @@ impl TrustedSet {
         // specified in the new root metadata file being validated (version N+1)."
         raw.check_signatures(&signers(&self.root, RoleKind::Root, Authority::TrustedRoot))?;
         let root = verify_by_itself(raw)?;
-        // 5.3.5: "Check for a rollback attack. The version number of the new root metadata (version N+1) MUST be exactly
-        // the version in the trusted root metadata (version N) incremented by one".
+        // 5.3.5: "Check for a rollback attack. [..] Effectively, this means checking that the version number signed in the
+        // new root metadata file is indeed N+1."
         let expected = self.root.version().saturating_add(1);
         if root.version() != expected {
             return Err(VerifyError::RootVersion { found: root.version(), expected });
         }
-        // 5.3.6: "Note that the expiration of the new (intermediate) root metadata file does not matter yet".
+        // 5.3.6: "Note that the expiration of the new (intermediate) root metadata file does not matter yet, because we will
+        // check for it in step 5.3.10."
         self.online_keys_rotated |= [RoleKind::Timestamp, RoleKind::Snapshot]
             .into_iter()
             .any(|kind| self.root.roles.get(&kind) != root.roles.get(&kind));

@@ -148,7 +148,8 @@ impl TrustedSet {
     }
 
     fn request(&self, role: RoleName, listed: &MetaFile, max_len: u64) -> Request {
-        // 5.3.12: "Set whether consistent snapshots are used as indicated by the trusted root metadata file."
+        // 5.3.12: "Set whether consistent snapshots are used as per the trusted root metadata file"; 5.5.1 and 5.6.1 give
+        // the names and say how much to read: what is listed, or the limit.
         let name = if self.root.consistent_snapshot {
             format!("{}.{}.json", listed.version, role.as_str())
         } else {

@@ -1,0 +1,194 @@
+//! The reference implementation (python-tuf) as a foreign judge of our bytes, and as a publisher that we must read.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
+use smidgen_metadata::canonical::Value;
+use smidgen_metadata::{
+    Delegated, Limits, MetaFile, RawMetadata, Role, RoleKind, Root, Scope, Sha256, Snapshot, Targets,
+    TimestampRole,
+};
+
+use crate::follower::Follower;
+use crate::form::documents;
+use crate::publisher::{Keys, Mirror, Publisher, key, start, time};
+use crate::release::{line, line_of};
+
+/// The judge's Python with the packages of `requirements.txt`, made once below the target folder. `None`, loudly, where
+/// there is no Python or no registry; on CI that is a failure.
+fn python() -> Option<PathBuf> {
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trust/requirements.txt");
+    let wanted = Sha256::of(&fs::read(&requirements).unwrap()).to_string();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-tuf-{}", &wanted[..12]));
+    fs::create_dir_all(&folder).unwrap();
+    // Tests run side by side, with nextest even in several processes.
+    let lock = fs::File::create(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let python = folder.join("bin/python");
+    let complete = folder.join("complete");
+    if !complete.exists() {
+        let made = run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).and_then(|()| {
+            run(Command::new(&python)
+                .args(["-m", "pip", "install", "--quiet", "--requirement"])
+                .arg(&requirements))
+        });
+        if let Err(reason) = made {
+            assert!(std::env::var_os("CI").is_none(), "python-tuf must judge on CI, but: {reason}");
+            // Written past the test harness, which would swallow it.
+            let _ = writeln!(
+                std::io::stderr(),
+                "\n*** SKIPPED: python-tuf does not judge our metadata here: {reason}\n*** It needs python3 with venv, and PyPI.\n"
+            );
+            return None;
+        }
+        fs::write(&complete, b"").unwrap();
+    }
+    Some(python)
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Err(format!("{command:?} did not start: {error}")),
+    }
+}
+
+fn judge(python: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trust/judge.py");
+    let mut command = Command::new(python);
+    command.arg(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // The documents of the canonical form fit no pipe: write while the judge reads.
+    let mut pipe = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || pipe.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success(), "judge {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn fresh_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("metadata")).unwrap();
+    folder
+}
+
+#[test]
+fn python_tuf_follows_what_we_sign() {
+    let Some(python) = python() else { return };
+    let far = time("2100-01-01T00:00:00Z");
+    let mut publisher = Publisher::new("shard-1");
+    // The judge's clock is the real one.
+    publisher.root.header.expires = far;
+    publisher.mirror.roots[0] = publisher.keys.sign_root(&publisher.root);
+    publisher.rotate(Keys { timestamp: key(71), ..Keys::new(10) });
+    publisher.root.header.expires = far;
+    publisher.mirror.roots[1] = publisher.keys.sign_root(&publisher.root);
+    let content = b"the raw file of the newest release";
+    let mut made = line_of(40, 2);
+    for release in made.releases_mut() {
+        (release.size, release.sha256) = (content.len() as u64, Sha256::of(content));
+        release.notes = Some("Line feeds\nand \"quotes\" é 😀".to_owned());
+    }
+    made.write(&mut publisher.targets, &line());
+    publisher.publish();
+    publisher.targets.header.expires = far;
+    publisher.sign_targets();
+    publisher.snapshot.header.expires = far;
+    publisher.sign_snapshot();
+    publisher.timestamp.header.expires = far;
+    publisher.timestamp.snapshot = MetaFile::of(2, &publisher.mirror.snapshot);
+    publisher.sign_timestamp();
+
+    let folder = fresh_folder("ours");
+    let newest = made.newest().unwrap();
+    let raw = folder.join(newest.raw_path(&line()));
+    fs::create_dir_all(raw.parent().unwrap()).unwrap();
+    fs::write(raw, content).unwrap();
+    let files = [
+        ("1.root.json", &publisher.mirror.roots[0]),
+        ("2.root.json", &publisher.mirror.roots[1]),
+        ("timestamp.json", &publisher.mirror.timestamp),
+        ("2.snapshot.json", &publisher.mirror.snapshot),
+        ("2.targets.json", &publisher.mirror.targets),
+    ];
+    for (name, bytes) in files {
+        fs::write(folder.join("metadata").join(name), bytes).unwrap();
+    }
+    let output = judge(&python, &["read", folder.to_str().unwrap(), &newest.target_path(&line())], b"");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), Sha256::of(content).to_string());
+    // Both sides agree on what is signed, byte by byte.
+    for (name, bytes) in files {
+        let ours = RawMetadata::parse_any(bytes, &Limits::default()).unwrap();
+        assert_eq!(fs::read(folder.join("canonical").join(name)).unwrap(), ours.message(), "{name}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn we_follow_what_python_tuf_signs() {
+    let Some(python) = python() else { return };
+    let folder = fresh_folder("theirs");
+    fs::remove_dir(folder.join("metadata")).unwrap();
+    judge(&python, &["write", folder.to_str().unwrap()], b"");
+    let file = |name: &str| fs::read(folder.join("metadata").join(name)).unwrap();
+    let mirror = Mirror {
+        roots: vec![file("1.root.json"), file("2.root.json")],
+        timestamp: file("timestamp.json"),
+        snapshot: file("5.snapshot.json"),
+        targets: file("3.targets.json"),
+    };
+    let mut follower = Follower::new(&mirror.roots[0]);
+    let set = follower.refresh(&mirror, start()).unwrap();
+    assert_eq!(set.repository(), None);
+    assert_eq!((set.root().version(), set.root().keys_of(RoleKind::Root).count()), (2, 2));
+    let targets = set.targets().unwrap();
+    assert_eq!(targets.targets["folder/a file é"].length, 4);
+    let delegations = targets.delegations.as_ref().unwrap();
+    let Delegated::Roles(roles) = &delegations.roles else { panic!() };
+    assert_eq!(
+        roles.iter().map(|role| role.name.as_str()).collect::<Vec<_>>(),
+        ["editor", "../../odd name/é"]
+    );
+    assert_eq!(roles[0].scope, Scope::Paths(vec!["editor/*/*".to_owned()]));
+    assert_eq!(roles[1].scope, Scope::PathHashPrefixes(vec!["00".to_owned(), "0f".to_owned()]));
+    follower.refresh(&mirror, start()).unwrap();
+    assert_eq!(follower.fetched, ["timestamp"]);
+
+    // Nothing of what they wrote is lost when we write it again.
+    fn check<R: Role>(bytes: &[u8]) {
+        let raw = RawMetadata::parse_any(bytes, &Limits::default()).unwrap();
+        let written = raw.read_unverified::<R>().unwrap().to_signed().to_canonical();
+        assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(raw.message()));
+    }
+    check::<Root>(&mirror.roots[1]);
+    check::<TimestampRole>(&mirror.timestamp);
+    check::<Snapshot>(&mirror.snapshot);
+    check::<Targets>(&mirror.targets);
+    check::<Targets>(&file("bins.json"));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn canonical_forms_are_those_of_securesystemslib() {
+    let Some(python) = python() else { return };
+    let mut runner = TestRunner::deterministic();
+    let documents: Vec<Value> =
+        (0..500).map(|_| documents().new_tree(&mut runner).unwrap().current()).collect();
+    let input: Vec<u8> =
+        documents.iter().flat_map(|value| [value.to_json(), b"\n".to_vec()].concat()).collect();
+    let output = judge(&python, &["canonical"], &input);
+    let theirs: Vec<&str> = std::str::from_utf8(&output.stdout).unwrap().lines().collect();
+    assert_eq!(theirs.len(), documents.len());
+    for (value, theirs) in documents.iter().zip(theirs) {
+        let ours: String = value.to_canonical().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(ours, theirs, "{value:?}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The trusted set against a publisher, attackers and foreign programs.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod attack;
+mod clock;
+mod follower;
+mod foreign;
+mod form;
+mod publisher;
+mod release;
+mod rotation;
