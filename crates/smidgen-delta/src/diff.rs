@@ -13,8 +13,10 @@ use crate::{
 mod bidiff;
 mod classic;
 mod jobs;
+mod matcher;
 pub(crate) mod pack;
 mod script;
+mod suffixes;
 
 use pack::Packed;
 use script::Script;

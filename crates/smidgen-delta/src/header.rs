@@ -41,25 +41,34 @@ pub enum SectionKind {
     ExtraLens = 2,
     /// Movement in the old file after each control.
     Seeks = 3,
-    /// The differences of the add parts, one byte for each.
-    AddDense = 4,
-    /// The runs of the add parts that differ: gap before, length.
-    AddRuns = 5,
-    /// The differences inside those runs.
-    AddSparse = 6,
+    /// Bytes of the add parts taken over unchanged before each run of changed ones.
+    Gaps = 4,
+    /// Length of each run.
+    RunLens = 5,
+    /// The differences of runs of one byte.
+    Runs1 = 6,
+    /// The differences of runs of two bytes.
+    Runs2 = 7,
+    /// The differences of runs of three bytes.
+    Runs3 = 8,
+    /// The differences of all runs that have no section of their own.
+    Runs = 9,
     /// New bytes that no old byte stands for.
-    Extra = 7,
+    Extra = 10,
 }
 
 impl SectionKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Interleaved,
         Self::AddLens,
         Self::ExtraLens,
         Self::Seeks,
-        Self::AddDense,
-        Self::AddRuns,
-        Self::AddSparse,
+        Self::Gaps,
+        Self::RunLens,
+        Self::Runs1,
+        Self::Runs2,
+        Self::Runs3,
+        Self::Runs,
         Self::Extra,
     ];
 
@@ -77,9 +86,12 @@ impl SectionKind {
             Self::AddLens => "add lens",
             Self::ExtraLens => "extra lens",
             Self::Seeks => "seeks",
-            Self::AddDense => "add (dense)",
-            Self::AddRuns => "add runs",
-            Self::AddSparse => "add (sparse)",
+            Self::Gaps => "gaps",
+            Self::RunLens => "run lens",
+            Self::Runs1 => "runs of 1",
+            Self::Runs2 => "runs of 2",
+            Self::Runs3 => "runs of 3",
+            Self::Runs => "runs",
             Self::Extra => "extra",
         }
     }

@@ -195,11 +195,25 @@ impl<'a> Numbers<'a> {
 
     /// The next number; `at` is the byte of the new file it is for.
     pub(crate) fn next(&mut self, at: u64) -> Result<u64, ApplyError> {
+        self.next_with(varint::read_high_first, at)
+    }
+
+    /// The next number, one that has its low bits first.
+    pub(crate) fn next_low_first(&mut self, at: u64) -> Result<u64, ApplyError> {
+        self.next_with(varint::read, at)
+    }
+
+    #[inline]
+    fn next_with(
+        &mut self,
+        read: impl Fn(&[u8]) -> Result<(u64, &[u8]), varint::Fault>,
+        at: u64,
+    ) -> Result<u64, ApplyError> {
         if self.end.saturating_sub(self.start) < varint::MAX_LEN && self.section.raw_left() > 0 {
             self.refill(at)?;
         }
         let bytes = self.buffer.get(self.start..self.end).unwrap_or_default();
-        let what = match varint::read(bytes) {
+        let what = match read(bytes) {
             Ok((value, rest)) => {
                 self.start = self.end.saturating_sub(rest.len());
                 return Ok(value);

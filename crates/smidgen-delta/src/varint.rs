@@ -1,4 +1,7 @@
-//! Numbers as bytes: LEB128 (seven bits a byte, lowest first), at most ten bytes, one spelling for each number.
+//! Numbers as bytes: seven bits a byte, the eighth says that more follow, at most ten bytes, one spelling for each.
+//!
+//! The header and seeks have the low bits first (LEB128). Lengths and gaps have the high bits first: most are short,
+//! and with the telling bits in front zstd packs them 1 to 5 % smaller; seeks are noise and pack 3 % better low first.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 /// The most bytes a number takes.
@@ -47,6 +50,39 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(u64, &[u8]), Fault> {
     Err(Fault::Truncated)
 }
 
+/// Appends `value`, high bits first.
+#[cfg(any(feature = "diff", test))]
+pub(crate) fn write_high_first(bytes: &mut Vec<u8>, value: u64) {
+    let start = bytes.len();
+    write(bytes, value);
+    // The same groups the other way round: the bit that says "more" belongs to a place, not to a group.
+    if let Some(groups) = bytes.get_mut(start..) {
+        groups.reverse();
+        if let [more @ .., last] = groups {
+            more.iter_mut().for_each(|group| *group |= 0x80);
+            *last &= 0x7F;
+        }
+    }
+}
+
+/// Reads a number that has its high bits first from the front of `bytes`.
+#[inline]
+pub(crate) fn read_high_first(bytes: &[u8]) -> Result<(u64, &[u8]), Fault> {
+    let mut value = 0_u64;
+    let mut rest = bytes;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if value == 0 && byte == 0x80 || value > u64::MAX >> 7 {
+            return Err(Fault::NotCanonical);
+        }
+        value = value << 7 | u64::from(byte & 0x7F);
+        if byte < 0x80 {
+            return Ok((value, rest));
+        }
+    }
+    Err(Fault::Truncated)
+}
+
 /// Folds a signed number into an unsigned one, small magnitudes first: 0, -1, 1, -2, 2, ...
 #[cfg(any(feature = "diff", test))]
 pub(crate) const fn zigzag(value: i64) -> u64 {
@@ -84,6 +120,28 @@ mod tests {
         let mut two_to_the_64 = [0x80; 10];
         two_to_the_64[9] = 2;
         assert_eq!(read(&two_to_the_64), Err(Fault::NotCanonical));
+    }
+
+    #[test]
+    fn numbers_with_high_bits_first_read_back_and_have_one_spelling() {
+        for shift in 0..64 {
+            for value in [1_u64 << shift, (1 << shift) - 1, u64::MAX >> shift] {
+                let mut bytes = Vec::new();
+                write_high_first(&mut bytes, value);
+                assert!(bytes.len() <= MAX_LEN);
+                assert_eq!(read_high_first(&bytes), Ok((value, &[][..])));
+                bytes.pop();
+                assert_eq!(read_high_first(&bytes), Err(Fault::Truncated));
+            }
+        }
+        for wrong in [
+            &[0x80, 0][..],
+            &[0x80, 0x81, 0],
+            &[0xFF; 11],
+            &[0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0],
+        ] {
+            assert_eq!(read_high_first(wrong), Err(Fault::NotCanonical), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) fn inspect(sections: &Sections<'_>, _old_size: u64) -> Result<Inspect
     let mut found = Inspection::default();
     let mut made = 0_u64;
     while !stream.is_empty() {
-        let add_len = stream.next(made)?;
+        let add_len = stream.next_low_first(made)?;
         stream.take(add_len, made, |differences| {
             let zero = differences.iter().filter(|&&difference| difference == 0).count();
             found.add_zero = found.add_zero.saturating_add(zero as u64);
@@ -71,11 +71,11 @@ pub(super) fn inspect(sections: &Sections<'_>, _old_size: u64) -> Result<Inspect
             found.add_non_zero = found.add_non_zero.saturating_add(non_zero as u64);
         })?;
         made = made.saturating_add(add_len);
-        let extra_len = stream.next(made)?;
+        let extra_len = stream.next_low_first(made)?;
         stream.take(extra_len, made, |_| ())?;
         made = made.saturating_add(extra_len);
         found.extra = found.extra.saturating_add(extra_len);
-        found.count_seek(varint::unzigzag(stream.next(made)?));
+        found.count_seek(varint::unzigzag(stream.next_low_first(made)?));
         found.controls = found.controls.saturating_add(1);
     }
     Ok(found)

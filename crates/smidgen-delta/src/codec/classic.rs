@@ -2,7 +2,12 @@
 //!
 //! The new file is a row of controls. Each takes `add_len` bytes of the old file, adds the add part's differences to
 //! them, appends `extra_len` bytes of the extra part and moves the place in the old file by a seek. (Colin Percival,
-//! "Naive differences of executable code", 2003.) `docs/format.md` has the sections byte by byte.
+//! "Naive differences of executable code", 2003.)
+//!
+//! Most differences are zero, and those that are not come in runs as long as what they correct: the low byte of a
+//! displacement, two of its bytes, three. So the add parts are sent as gaps, run lengths, and the runs' bytes sorted
+//! into sections by their length, which also spares the decoder the zeros. `docs/format.md` has the sections byte by
+//! byte.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{
@@ -16,18 +21,21 @@ use crate::{
 };
 
 /// The kinds of section a classic patch may have.
-pub(super) const SECTIONS: [SectionKind; 7] = [
+pub(super) const SECTIONS: [SectionKind; 10] = [
     SectionKind::AddLens,
     SectionKind::ExtraLens,
     SectionKind::Seeks,
-    SectionKind::AddDense,
-    SectionKind::AddRuns,
-    SectionKind::AddSparse,
+    SectionKind::Gaps,
+    SectionKind::RunLens,
+    SectionKind::Runs1,
+    SectionKind::Runs2,
+    SectionKind::Runs3,
+    SectionKind::Runs,
     SectionKind::Extra,
 ];
 
-/// Bytes of differences unpacked at a time.
-const DIFFERENCES: usize = 32 * 1024;
+/// Bytes of a long run unpacked at a time.
+const DIFFERENCES: usize = 4 * 1024;
 const _: () = assert!(DIFFERENCES <= SCRATCH);
 
 pub(super) fn apply(
@@ -55,7 +63,10 @@ pub(super) fn apply(
         while extra_left > 0 {
             let at = output.made();
             let piece = output.take(extra_left)?;
-            read_section(&mut extra, SectionKind::Extra, piece, at)?;
+            match &mut extra {
+                Some(extra) => extra.read_exact(piece, at)?,
+                None => return Err(missing(SectionKind::Extra, at)),
+            }
             extra_left = extra_left.saturating_sub(piece.len() as u64);
         }
     }
@@ -163,7 +174,10 @@ impl<'a> Controls<'a> {
         if self.index == 0 {
             return Ok(0);
         }
-        let seek = varint::unzigzag(read_number(&mut self.seeks, SectionKind::Seeks, self.made)?);
+        let seek = match &mut self.seeks {
+            Some(seeks) => varint::unzigzag(seeks.next_low_first(self.made)?),
+            None => return Err(missing(SectionKind::Seeks, self.made)),
+        };
         match self.old_offset.checked_add_signed(seek) {
             Some(offset) if offset <= self.old_size => Ok(offset),
             _ => Err(ApplyError::Control {
@@ -192,100 +206,97 @@ impl<'a> Controls<'a> {
 }
 
 /// The differences of all add parts, laid end to end.
-enum Add<'a> {
-    /// One byte for each byte of the add parts.
-    Dense { differences: Section<'a>, scratch: Box<[u8]> },
-    /// Only the runs that differ.
-    Sparse {
-        runs: Option<Numbers<'a>>,
-        differences: Option<Section<'a>>,
-        /// Bytes until the current run begins, and bytes of it that are left.
-        gap: u64,
-        run: u64,
-        scratch: Box<[u8]>,
-    },
+struct Add<'a> {
+    gaps: Option<Numbers<'a>>,
+    run_lens: Option<Numbers<'a>>,
+    /// The differences of runs of one, two and three bytes, where they have a section of their own, and of the others.
+    short_runs: [Option<Section<'a>>; 3],
+    runs: Option<Section<'a>>,
+    /// Bytes until the current run begins, bytes of it that are left, and how long it was.
+    gap: u64,
+    run: u64,
+    run_len: u64,
+    scratch: Box<[u8]>,
 }
 
 impl<'a> Add<'a> {
     fn open(sections: &Sections<'a>) -> Result<Self, ApplyError> {
-        let dense = sections.open(SectionKind::AddDense)?;
-        let runs = sections.open(SectionKind::AddRuns)?.map(Numbers::new);
-        let sparse = sections.open(SectionKind::AddSparse)?;
-        let scratch = vec![0; DIFFERENCES].into_boxed_slice();
-        match dense {
-            Some(_) if runs.is_some() || sparse.is_some() => Err(ApplyError::Section {
-                section: SectionKind::AddDense,
-                what: "stands beside a sparse one",
-                at: 0,
-            }),
-            Some(differences) => Ok(Self::Dense { differences, scratch }),
-            None => Ok(Self::Sparse { runs, differences: sparse, gap: 0, run: 0, scratch }),
-        }
+        let mut add = Self {
+            gaps: sections.open(SectionKind::Gaps)?.map(Numbers::new),
+            run_lens: sections.open(SectionKind::RunLens)?.map(Numbers::new),
+            short_runs: [
+                sections.open(SectionKind::Runs1)?,
+                sections.open(SectionKind::Runs2)?,
+                sections.open(SectionKind::Runs3)?,
+            ],
+            runs: sections.open(SectionKind::Runs)?,
+            gap: 0,
+            run: 0,
+            run_len: 0,
+            scratch: vec![0; DIFFERENCES].into_boxed_slice(),
+        };
+        add.next_run(0)?;
+        Ok(add)
     }
 
     /// Adds the next differences to `piece`, whose first byte is byte `at` of the new file.
     fn add_to(&mut self, piece: &mut [u8], at: u64) -> Result<(), ApplyError> {
-        match self {
-            Self::Dense { differences, scratch } => {
-                for part in piece.chunks_mut(scratch.len()) {
-                    let scratch = scratch.get_mut(..part.len()).unwrap_or_default();
-                    differences.read_exact(scratch, at)?;
-                    add_bytes(part, scratch);
-                }
-                Ok(())
+        let mut rest = piece;
+        loop {
+            rest = advance(rest, &mut self.gap).1;
+            if rest.is_empty() {
+                return Ok(());
             }
-            Self::Sparse { runs, differences, gap, run, scratch } => {
-                let mut rest = piece;
-                while !rest.is_empty() {
-                    if *gap == 0 && *run == 0 {
-                        (*gap, *run) = next_run(runs, at)?;
-                    }
-                    rest = advance(rest, gap).1;
-                    while *run > 0 && !rest.is_empty() {
-                        let mut len = (*run).min(scratch.len() as u64);
-                        let before = len;
-                        let (part, after) = advance(rest, &mut len);
-                        *run = run.saturating_sub(before.saturating_sub(len));
-                        let scratch = scratch.get_mut(..part.len()).unwrap_or_default();
-                        read_section(differences, SectionKind::AddSparse, scratch, at)?;
-                        add_bytes(part, scratch);
-                        rest = after;
-                    }
-                }
-                Ok(())
+            while self.run > 0 && !rest.is_empty() {
+                let len = usize::try_from(self.run).unwrap_or(usize::MAX);
+                let len = len.min(self.scratch.len()).min(rest.len());
+                let (part, after) = rest.split_at_mut(len);
+                self.run = self.run.saturating_sub(len as u64);
+                let own = usize::try_from(self.run_len.saturating_sub(1)).unwrap_or(usize::MAX);
+                let section = match self.short_runs.get_mut(own) {
+                    Some(Some(section)) => section,
+                    _ => self.runs.as_mut().ok_or_else(|| missing(SectionKind::Runs, at))?,
+                };
+                let differences = self.scratch.get_mut(..len).unwrap_or_default();
+                section.read_exact(differences, at)?;
+                add_bytes(part, differences);
+                rest = after;
+            }
+            if self.run == 0 {
+                self.next_run(at)?;
             }
         }
+    }
+
+    /// Reads gap and length of the next run; when there are no more, a gap without end.
+    fn next_run(&mut self, at: u64) -> Result<(), ApplyError> {
+        let Some(gaps) = self.gaps.as_mut().filter(|gaps| !gaps.is_empty()) else {
+            (self.gap, self.run) = (u64::MAX, 0);
+            return Ok(());
+        };
+        self.gap = gaps.next(at)?;
+        self.run_len = read_number(&mut self.run_lens, SectionKind::RunLens, at)?;
+        self.run = self.run_len;
+        if self.run == 0 {
+            return Err(ApplyError::Section { section: SectionKind::RunLens, what: "has an empty run", at });
+        }
+        Ok(())
     }
 
     fn finish(self, at: u64) -> Result<(), ApplyError> {
-        match self {
-            Self::Dense { differences, .. } => differences.finish(at),
-            Self::Sparse { runs, differences, run, .. } => {
-                if run > 0 {
-                    return Err(ApplyError::Section {
-                        section: SectionKind::AddRuns,
-                        what: "has a run that goes on",
-                        at,
-                    });
-                }
-                runs.map_or(Ok(()), |runs| runs.finish(at))?;
-                differences.map_or(Ok(()), |differences| differences.finish(at))
-            }
+        if self.run > 0 {
+            return Err(ApplyError::Section {
+                section: SectionKind::Runs,
+                what: "has a run that goes on",
+                at,
+            });
         }
+        for numbers in [self.gaps, self.run_lens].into_iter().flatten() {
+            numbers.finish(at)?;
+        }
+        let [one, two, three] = self.short_runs;
+        [one, two, three, self.runs].into_iter().flatten().try_for_each(|section| section.finish(at))
     }
-}
-
-/// Gap and length of the next run; when there are no more, a gap without end.
-fn next_run(runs: &mut Option<Numbers<'_>>, at: u64) -> Result<(u64, u64), ApplyError> {
-    let Some(runs) = runs.as_mut().filter(|runs| !runs.is_empty()) else {
-        return Ok((u64::MAX, 0));
-    };
-    let gap = runs.next(at)?;
-    let run = runs.next(at)?;
-    if run == 0 {
-        return Err(ApplyError::Section { section: SectionKind::AddRuns, what: "has an empty run", at });
-    }
-    Ok((gap, run))
 }
 
 /// Splits off as much of `piece` as `count` covers, and lowers `count` by it.
@@ -304,18 +315,10 @@ fn add_bytes(bytes: &mut [u8], differences: &[u8]) {
 fn read_number(numbers: &mut Option<Numbers<'_>>, section: SectionKind, at: u64) -> Result<u64, ApplyError> {
     match numbers {
         Some(numbers) => numbers.next(at),
-        None => Err(ApplyError::Section { section, what: "is missing", at }),
+        None => Err(missing(section, at)),
     }
 }
 
-fn read_section(
-    section: &mut Option<Section<'_>>,
-    kind: SectionKind,
-    out: &mut [u8],
-    at: u64,
-) -> Result<(), ApplyError> {
-    match section {
-        Some(section) => section.read_exact(out, at),
-        None => Err(ApplyError::Section { section: kind, what: "is missing", at }),
-    }
+fn missing(section: SectionKind, at: u64) -> ApplyError {
+    ApplyError::Section { section, what: "is missing", at }
 }

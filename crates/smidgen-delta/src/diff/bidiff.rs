@@ -2,17 +2,15 @@
 
 use std::io;
 
-use crate::{
-    SectionKind,
-    diff::{
-        DiffError,
-        pack::{Packed, pack},
-        script::Script,
-    },
+use super::{
+    DiffError,
+    pack::{Packed, pack},
+    script::Script,
 };
+use crate::SectionKind;
 
 /// The one section of a bidiff patch for `script`.
-pub(crate) fn encode(script: &Script<'_>) -> Result<Vec<Packed>, DiffError> {
+pub(super) fn encode(script: &Script<'_>) -> Result<Vec<Packed>, DiffError> {
     let failed = |_: io::Error| DiffError::Pack { reason: "bidiff's writer failed on memory" };
     let mut writer = ::bidiff::enc::Writer::new(Vec::new()).map_err(failed)?;
     let mut add = Vec::new();

@@ -2,96 +2,109 @@
 
 use std::num::NonZeroUsize;
 
-use crate::{
-    SectionKind,
-    diff::{
-        DiffError, jobs,
-        pack::{Packed, pack},
-        script::Script,
-    },
-    varint,
+use super::{
+    DiffError, jobs,
+    pack::{Packed, pack},
+    script::Script,
 };
+use crate::{SectionKind, varint};
 
-/// The raw sections of a script.
+/// The raw sections of a script, without those of its runs.
+#[derive(Default)]
 struct Raw {
     add_lens: Vec<u8>,
     extra_lens: Vec<u8>,
     seeks: Vec<u8>,
-    add_dense: Vec<u8>,
-    add_runs: Vec<u8>,
-    add_sparse: Vec<u8>,
+    gaps: Vec<u8>,
+    run_lens: Vec<u8>,
     extra: Vec<u8>,
+    runs: Runs,
+}
+
+/// The bytes of the runs twice: sorted by their length, and as they come.
+#[derive(Default)]
+struct Runs {
+    of_1: Vec<u8>,
+    of_2: Vec<u8>,
+    of_3: Vec<u8>,
+    longer: Vec<u8>,
+    all: Vec<u8>,
 }
 
 /// The sections of the smallest classic patch for `script`.
-pub(crate) fn encode(script: &Script<'_>, threads: NonZeroUsize) -> Result<Vec<Packed>, DiffError> {
+pub(super) fn encode(script: &Script<'_>, threads: NonZeroUsize) -> Result<Vec<Packed>, DiffError> {
     let raw = Raw::of(script);
-    let jobs = [
-        (SectionKind::AddDense, &raw.add_dense),
-        (SectionKind::AddRuns, &raw.add_runs),
-        (SectionKind::AddSparse, &raw.add_sparse),
-        (SectionKind::Extra, &raw.extra),
+    let sorted = [
+        (SectionKind::Runs1, &raw.runs.of_1),
+        (SectionKind::Runs2, &raw.runs.of_2),
+        (SectionKind::Runs3, &raw.runs.of_3),
+        (SectionKind::Runs, &raw.runs.longer),
+    ];
+    let unsorted = [(SectionKind::Runs, &raw.runs.all)];
+    let others = [
         (SectionKind::AddLens, &raw.add_lens),
         (SectionKind::ExtraLens, &raw.extra_lens),
         (SectionKind::Seeks, &raw.seeks),
+        (SectionKind::Gaps, &raw.gaps),
+        (SectionKind::RunLens, &raw.run_lens),
+        (SectionKind::Extra, &raw.extra),
     ];
+    let jobs = [&sorted[..], &unsorted[..], &others[..]].concat();
     let packed = jobs::run(&jobs, threads, |(kind, raw)| pack(*kind, raw));
-    let mut sections = packed.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let size = |kinds: &[SectionKind]| -> usize {
-        sections
-            .iter()
-            .filter(|section| kinds.contains(&section.kind))
-            .map(|section| section.bytes.len())
-            .sum()
-    };
-    let dense = size(&[SectionKind::AddDense]);
-    let sparse = size(&[SectionKind::AddRuns, SectionKind::AddSparse]);
-    if dense < sparse {
-        sections.retain(|section| !matches!(section.kind, SectionKind::AddRuns | SectionKind::AddSparse));
-    } else {
-        sections.retain(|section| section.kind != SectionKind::AddDense);
-    }
+    let mut sorted_runs = packed.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut unsorted_runs = sorted_runs.split_off(sorted.len());
+    let mut sections = unsorted_runs.split_off(unsorted.len());
+    let size = |sections: &[Packed]| -> usize { sections.iter().map(Packed::size_in_patch).sum() };
+    let smaller = if size(&sorted_runs) < size(&unsorted_runs) { sorted_runs } else { unsorted_runs };
+    sections.extend(smaller);
     Ok(sections)
 }
 
 impl Raw {
     fn of(script: &Script<'_>) -> Self {
-        let mut raw = Self {
-            add_lens: Vec::new(),
-            extra_lens: Vec::new(),
-            seeks: Vec::new(),
-            add_dense: Vec::new(),
-            add_runs: Vec::new(),
-            add_sparse: Vec::new(),
-            extra: Vec::new(),
-        };
+        let mut raw = Self::default();
         let mut old_end = None;
+        let mut gap = 0;
+        let mut run = Vec::new();
         for part in script.parts() {
             let old_offset = part.step.old_offset as i64;
             if let Some(old_end) = old_end {
                 varint::write(&mut raw.seeks, varint::zigzag(old_offset - old_end));
             }
             old_end = Some(old_offset + part.step.add_len as i64);
-            varint::write(&mut raw.add_lens, part.step.add_len as u64);
-            varint::write(&mut raw.extra_lens, part.step.extra_len as u64);
-            raw.add_dense.extend(part.differences());
+            varint::write_high_first(&mut raw.add_lens, part.step.add_len as u64);
+            varint::write_high_first(&mut raw.extra_lens, part.step.extra_len as u64);
             raw.extra.extend(part.extra);
+            // The add parts count as one stream: a run may begin in one and end in the next.
+            for difference in part.differences() {
+                if difference != 0 {
+                    run.push(difference);
+                    continue;
+                }
+                if !run.is_empty() {
+                    raw.push_run(gap, &run);
+                    run.clear();
+                    gap = 0;
+                }
+                gap += 1;
+            }
         }
-        raw.split_runs();
+        if !run.is_empty() {
+            raw.push_run(gap, &run);
+        }
         raw
     }
 
-    /// Makes the sparse form of the add parts from the dense one.
-    fn split_runs(&mut self) {
-        let mut gap = 0_u64;
-        for run in self.add_dense.chunk_by(|a, b| (*a == 0) == (*b == 0)) {
-            if run.first() == Some(&0) {
-                gap = run.len() as u64;
-            } else {
-                varint::write(&mut self.add_runs, gap);
-                varint::write(&mut self.add_runs, run.len() as u64);
-                self.add_sparse.extend(run);
-            }
-        }
+    fn push_run(&mut self, gap: u64, run: &[u8]) {
+        varint::write_high_first(&mut self.gaps, gap);
+        varint::write_high_first(&mut self.run_lens, run.len() as u64);
+        let runs = match run.len() {
+            1 => &mut self.runs.of_1,
+            2 => &mut self.runs.of_2,
+            3 => &mut self.runs.of_3,
+            _ => &mut self.runs.longer,
+        };
+        runs.extend(run);
+        self.runs.all.extend(run);
     }
 }

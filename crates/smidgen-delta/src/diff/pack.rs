@@ -2,7 +2,8 @@
 
 use zstd_safe::{CCtx, CParameter, FrameFormat};
 
-use crate::{SectionKind, diff::DiffError, section::section_window_log};
+use super::DiffError;
+use crate::{SectionKind, section::section_window_log, varint};
 
 /// A packed section.
 #[derive(Debug)]
@@ -11,6 +12,19 @@ pub(crate) struct Packed {
     pub(crate) raw_size: u64,
     pub(crate) window_log: u8,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Packed {
+    /// Bytes the section takes in a patch, its table entry included.
+    pub(crate) fn size_in_patch(&self) -> usize {
+        if self.raw_size == 0 {
+            return 0;
+        }
+        let mut entry = Vec::new();
+        varint::write(&mut entry, self.raw_size);
+        varint::write(&mut entry, self.bytes.len() as u64);
+        1 + entry.len() + self.bytes.len()
+    }
 }
 
 /// The window sections are packed with: 8 MiB. `docs/measurements.md` has what longer ones bring and cost.

@@ -1,5 +1,7 @@
 //! What a diff found: the controls that make the new file from the old one, independent of how they are written down.
 
+use super::matcher;
+
 /// One step: `add_len` bytes of the old file from `old_offset` with differences, then `extra_len` new bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {
@@ -19,20 +21,11 @@ pub(crate) struct Script<'a> {
 impl<'a> Script<'a> {
     /// Matches `new` against `old`.
     pub(crate) fn find(old: &'a [u8], new: &'a [u8]) -> Self {
-        let mut steps = Vec::new();
-        if old.is_empty() {
-            steps.push(Step { old_offset: 0, add_len: 0, extra_len: new.len() });
+        let mut steps = if old.is_empty() {
+            vec![Step { old_offset: 0, add_len: 0, extra_len: new.len() }]
         } else {
-            let found = ::bidiff::diff(old, new, &::bidiff::DiffParams::default(), |found| {
-                steps.push(Step {
-                    old_offset: found.add_old_start,
-                    add_len: found.add_length,
-                    extra_len: found.copy_end - found.copy_start(),
-                });
-                Ok::<(), std::convert::Infallible>(())
-            });
-            let Ok(()) = found;
-        }
+            matcher::find(old, new).0
+        };
         steps.retain(|step| step.add_len > 0 || step.extra_len > 0);
         Self { old, new, steps }
     }
