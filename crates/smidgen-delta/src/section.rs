@@ -4,7 +4,7 @@
 use zstd_safe::{DCtx, DParameter, FrameFormat, InBuffer, OutBuffer, ResetDirective};
 
 use crate::{
-    ApplyError, ReadAt, SectionKind,
+    ApplyError, ReadAt,
     header::{MIN_WINDOW_LOG, SectionHeader},
     varint,
 };
@@ -12,8 +12,8 @@ use crate::{
 /// Packed bytes read from the patch at a time.
 const INPUT_BUFFER: usize = 16 * 1024;
 
-/// Raw bytes a [`Numbers`] keeps.
-const NUMBER_BUFFER: usize = 4 * 1024;
+/// Raw bytes unpacked at a time where few are asked for.
+const RAW_BUFFER: usize = 8 * 1024;
 
 /// zstd's decoding context without its window (its own figure is 95,968 bytes in version 1.5.7 on 64 bits; a test
 /// holds this constant against the real thing).
@@ -45,24 +45,29 @@ pub(crate) fn section_window_log(raw_size: u64, window_log: u8) -> u8 {
 pub(crate) fn section_memory(section: &SectionHeader, window_log: u8) -> u64 {
     let log = section_window_log(section.raw_size, window_log);
     decoder_memory(1_u64.checked_shl(log.into()).unwrap_or(u64::MAX))
-        .saturating_add(NUMBER_BUFFER as u64)
+        .saturating_add(RAW_BUFFER as u64)
         .saturating_add(size_of::<Section<'_>>() as u64)
 }
 
 /// A section being unpacked.
 pub(crate) struct Section<'a> {
     source: &'a dyn ReadAt,
-    kind: SectionKind,
     header: SectionHeader,
     /// Where in the patch the packed bytes not yet read begin, and how many there are.
     offset: u64,
     packed_left: u64,
-    raw_left: u64,
+    /// Packed bytes that were read and not yet unpacked.
     input: Box<[u8]>,
     input_start: usize,
     input_end: usize,
     decoder: DCtx<'static>,
     frame_ended: bool,
+    /// Raw bytes not yet unpacked.
+    raw_left: u64,
+    /// Raw bytes that were unpacked and not yet taken: the decoder is too slow to be asked for a few bytes at a time.
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
 }
 
 impl<'a> Section<'a> {
@@ -73,58 +78,92 @@ impl<'a> Section<'a> {
         offset: u64,
         window_log: u8,
     ) -> Result<Self, ApplyError> {
-        let mut decoder =
-            DCtx::try_create().ok_or(ApplyError::Setup { reason: "no memory for a context" })?;
+        let setup = |reason| ApplyError::Setup { reason };
+        let mut decoder = DCtx::try_create().ok_or(setup("no memory for a context"))?;
         let window_log = section_window_log(header.raw_size, window_log);
         for parameter in
             [DParameter::Format(FrameFormat::Magicless), DParameter::WindowLogMax(window_log.into())]
         {
-            decoder
-                .set_parameter(parameter)
-                .map_err(|code| ApplyError::Setup { reason: zstd_safe::get_error_name(code) })?;
+            decoder.set_parameter(parameter).map_err(|code| setup(zstd_safe::get_error_name(code)))?;
         }
         Ok(Self {
             source,
-            kind: header.kind,
             header: *header,
             offset,
             packed_left: header.packed_size,
-            raw_left: header.raw_size,
             input: vec![0; INPUT_BUFFER].into_boxed_slice(),
             input_start: 0,
             input_end: 0,
             decoder,
             frame_ended: false,
+            raw_left: header.raw_size,
+            buffer: vec![0; RAW_BUFFER].into_boxed_slice(),
+            start: 0,
+            end: 0,
         })
     }
 
-    /// Raw bytes not yet read.
-    pub(crate) fn raw_left(&self) -> u64 {
-        self.raw_left
+    /// Raw bytes not yet taken.
+    pub(crate) fn left(&self) -> u64 {
+        self.raw_left.saturating_add(self.buffered().len() as u64)
     }
 
-    /// Fills `out`, or says at which byte of the new file (`at`) the section ran out.
+    /// Fills `out`; `at` is the byte of the new file it is for, which an error names.
     pub(crate) fn read_exact(&mut self, out: &mut [u8], at: u64) -> Result<(), ApplyError> {
-        if out.len() as u64 > self.raw_left {
-            return Err(ApplyError::Section { section: self.kind, what: "is used up", at });
-        }
-        let mut filled = 0;
-        while filled < out.len() {
-            let made = self.unpack(out.get_mut(filled..).unwrap_or_default())?;
-            if made == 0 {
-                let left = self.raw_left;
-                return Err(self.wrong_size("raw", self.header.raw_size.saturating_sub(left)));
+        let mut rest = out;
+        loop {
+            let len = rest.len().min(self.buffered().len());
+            let (filled, unfilled) = rest.split_at_mut(len);
+            filled.copy_from_slice(self.buffered().get(..len).unwrap_or_default());
+            self.start = self.start.saturating_add(len);
+            rest = unfilled;
+            if rest.is_empty() {
+                return Ok(());
             }
-            filled = filled.saturating_add(made);
-            self.raw_left = self.raw_left.saturating_sub(made as u64);
+            if rest.len() as u64 > self.raw_left {
+                return Err(self.fault("is used up", at));
+            }
+            if rest.len() >= self.buffer.len() {
+                return self.unpack_exact(rest);
+            }
+            self.refill()?;
+        }
+    }
+
+    /// The next number, one that has its high bits first.
+    pub(crate) fn number(&mut self, at: u64) -> Result<u64, ApplyError> {
+        self.number_with(varint::read_high_first, at)
+    }
+
+    /// The next number, one that has its low bits first.
+    pub(crate) fn number_low_first(&mut self, at: u64) -> Result<u64, ApplyError> {
+        self.number_with(varint::read, at)
+    }
+
+    /// Hands the next `len` raw bytes to `see` in pieces.
+    pub(crate) fn scan(&mut self, len: u64, at: u64, mut see: impl FnMut(&[u8])) -> Result<(), ApplyError> {
+        let mut left = len;
+        while left > 0 {
+            if self.start == self.end {
+                self.refill()?;
+            }
+            let bytes = self.buffered();
+            let piece = bytes.get(..usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(bytes);
+            if piece.is_empty() {
+                return Err(self.fault("is used up", at));
+            }
+            see(piece);
+            let len = piece.len();
+            self.start = self.start.saturating_add(len);
+            left = left.saturating_sub(len as u64);
         }
         Ok(())
     }
 
-    /// Says that nothing is left over: every raw byte was used, the frame ends here, and so do the packed bytes.
+    /// Says that nothing is left over: every raw byte was taken, the frame ends here, and so do the packed bytes.
     pub(crate) fn finish(mut self, at: u64) -> Result<(), ApplyError> {
-        if self.raw_left > 0 {
-            return Err(ApplyError::Section { section: self.kind, what: "is not used up", at });
+        if self.left() > 0 {
+            return Err(self.fault("is not used up", at));
         }
         if self.unpack(&mut [0])? > 0 {
             return Err(self.wrong_size("raw", self.header.raw_size.saturating_add(1)));
@@ -137,18 +176,75 @@ impl<'a> Section<'a> {
         Ok(())
     }
 
+    /// An error about this section.
+    fn fault(&self, what: &'static str, at: u64) -> ApplyError {
+        ApplyError::Section { section: self.header.kind, what, at }
+    }
+
+    fn buffered(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    #[inline]
+    fn number_with(
+        &mut self,
+        read: impl Fn(&[u8]) -> Result<(u64, &[u8]), varint::Fault>,
+        at: u64,
+    ) -> Result<u64, ApplyError> {
+        if self.buffered().len() < varint::MAX_LEN && self.raw_left > 0 {
+            self.refill()?;
+        }
+        match read(self.buffered()) {
+            Ok((value, rest)) => {
+                self.start = self.end.saturating_sub(rest.len());
+                Ok(value)
+            }
+            Err(varint::Fault::Truncated) => Err(self.fault("is used up", at)),
+            Err(varint::Fault::NotCanonical) => {
+                Err(self.fault("has a number not in its shortest spelling", at))
+            }
+        }
+    }
+
+    /// Moves what is buffered to the front and unpacks more behind it.
+    fn refill(&mut self) -> Result<(), ApplyError> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let kept = self.end.saturating_sub(self.start);
+        buffer.copy_within(self.start..self.end, 0);
+        let len = usize::try_from(self.raw_left).unwrap_or(usize::MAX).min(buffer.len().saturating_sub(kept));
+        let end = kept.saturating_add(len);
+        let unpacked = self.unpack_exact(buffer.get_mut(kept..end).unwrap_or_default());
+        self.buffer = buffer;
+        (self.start, self.end) = (0, if unpacked.is_ok() { end } else { kept });
+        unpacked
+    }
+
+    /// Fills `out`, which is not longer than what the table entry promises, straight from the decoder.
+    fn unpack_exact(&mut self, out: &mut [u8]) -> Result<(), ApplyError> {
+        let mut filled = 0_usize;
+        while filled < out.len() {
+            let made = self.unpack(out.get_mut(filled..).unwrap_or_default())?;
+            if made == 0 {
+                return Err(self.wrong_size("raw", self.header.raw_size.saturating_sub(self.raw_left)));
+            }
+            filled = filled.saturating_add(made);
+            self.raw_left = self.raw_left.saturating_sub(made as u64);
+        }
+        Ok(())
+    }
+
     /// Unpacks until `out` holds something; 0 when the frame has ended or its packed bytes have.
     fn unpack(&mut self, out: &mut [u8]) -> Result<usize, ApplyError> {
         let mut made = OutBuffer::around(out);
         while !self.frame_ended && made.pos() == 0 {
             if self.input_start == self.input_end && self.packed_left > 0 {
-                self.refill()?;
+                self.refill_input()?;
             }
             let packed = self.input.get(self.input_start..self.input_end).unwrap_or_default();
             let exhausted = packed.is_empty();
             let mut input = InBuffer::around(packed);
             let hint = self.decoder.decompress_stream(&mut made, &mut input).map_err(|code| {
-                ApplyError::Unpack { section: self.kind, reason: zstd_safe::get_error_name(code) }
+                ApplyError::Unpack { section: self.header.kind, reason: zstd_safe::get_error_name(code) }
             })?;
             self.input_start = self.input_start.saturating_add(input.pos());
             self.frame_ended = hint == 0;
@@ -159,7 +255,7 @@ impl<'a> Section<'a> {
         Ok(made.pos())
     }
 
-    fn refill(&mut self) -> Result<(), ApplyError> {
+    fn refill_input(&mut self) -> Result<(), ApplyError> {
         let len = usize::try_from(self.packed_left).unwrap_or(usize::MAX).min(self.input.len());
         let target = self.input.get_mut(..len).unwrap_or_default();
         self.source.read_exact_at(target, self.offset).map_err(ApplyError::PatchUnreadable)?;
@@ -171,94 +267,7 @@ impl<'a> Section<'a> {
 
     fn wrong_size(&self, unit: &'static str, found: u64) -> ApplyError {
         let expected = if unit == "raw" { self.header.raw_size } else { self.header.packed_size };
-        ApplyError::SectionSize { section: self.kind, unit, found, expected }
-    }
-}
-
-/// A section read as numbers.
-pub(crate) struct Numbers<'a> {
-    section: Section<'a>,
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
-}
-
-impl<'a> Numbers<'a> {
-    pub(crate) fn new(section: Section<'a>) -> Self {
-        Self { section, buffer: vec![0; NUMBER_BUFFER].into_boxed_slice(), start: 0, end: 0 }
-    }
-
-    /// Whether every number has been read.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.start == self.end && self.section.raw_left() == 0
-    }
-
-    /// The next number; `at` is the byte of the new file it is for.
-    pub(crate) fn next(&mut self, at: u64) -> Result<u64, ApplyError> {
-        self.next_with(varint::read_high_first, at)
-    }
-
-    /// The next number, one that has its low bits first.
-    pub(crate) fn next_low_first(&mut self, at: u64) -> Result<u64, ApplyError> {
-        self.next_with(varint::read, at)
-    }
-
-    #[inline]
-    fn next_with(
-        &mut self,
-        read: impl Fn(&[u8]) -> Result<(u64, &[u8]), varint::Fault>,
-        at: u64,
-    ) -> Result<u64, ApplyError> {
-        if self.end.saturating_sub(self.start) < varint::MAX_LEN && self.section.raw_left() > 0 {
-            self.refill(at)?;
-        }
-        let bytes = self.buffer.get(self.start..self.end).unwrap_or_default();
-        let what = match read(bytes) {
-            Ok((value, rest)) => {
-                self.start = self.end.saturating_sub(rest.len());
-                return Ok(value);
-            }
-            Err(varint::Fault::Truncated) => "is used up",
-            Err(varint::Fault::NotCanonical) => "has a number not in its shortest spelling",
-        };
-        Err(ApplyError::Section { section: self.section.kind, what, at })
-    }
-
-    /// Hands the next `len` bytes, which are not numbers, to `see` in pieces.
-    pub(crate) fn take(&mut self, len: u64, at: u64, mut see: impl FnMut(&[u8])) -> Result<(), ApplyError> {
-        let mut left = len;
-        while left > 0 {
-            if self.start == self.end {
-                self.refill(at)?;
-            }
-            let bytes = self.buffer.get(self.start..self.end).unwrap_or_default();
-            let piece = bytes.get(..usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(bytes);
-            if piece.is_empty() {
-                return Err(ApplyError::Section { section: self.section.kind, what: "is used up", at });
-            }
-            see(piece);
-            self.start = self.start.saturating_add(piece.len());
-            left = left.saturating_sub(piece.len() as u64);
-        }
-        Ok(())
-    }
-
-    /// Says that nothing is left over, as [`Section::finish`].
-    pub(crate) fn finish(self, at: u64) -> Result<(), ApplyError> {
-        if self.start < self.end {
-            return Err(ApplyError::Section { section: self.section.kind, what: "is not used up", at });
-        }
-        self.section.finish(at)
-    }
-
-    fn refill(&mut self, at: u64) -> Result<(), ApplyError> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        let kept = self.end.saturating_sub(self.start);
-        let room = self.buffer.get_mut(kept..).unwrap_or_default();
-        let len = usize::try_from(self.section.raw_left()).unwrap_or(usize::MAX).min(room.len());
-        self.section.read_exact(room.get_mut(..len).unwrap_or_default(), at)?;
-        (self.start, self.end) = (0, kept.saturating_add(len));
-        Ok(())
+        ApplyError::SectionSize { section: self.header.kind, unit, found, expected }
     }
 }
 
@@ -273,10 +282,10 @@ pub(crate) fn plain_decoder(window_log: u32) -> Result<DCtx<'static>, &'static s
 }
 
 #[cfg(all(test, feature = "diff"))]
-#[allow(clippy::arithmetic_side_effects, reason = "test code on small numbers")]
+#[allow(clippy::arithmetic_side_effects, reason = "test code on numbers of its own")]
 mod tests {
     use super::*;
-    use crate::diff::pack::pack;
+    use crate::{SectionKind, diff::pack::pack};
 
     /// Bytes that zstd cannot shrink.
     fn noise(len: usize) -> Vec<u8> {
@@ -302,7 +311,8 @@ mod tests {
             let mut out = vec![0; len];
             section.read_exact(&mut out, 0).unwrap();
             assert!(out == raw);
-            let held = section.decoder.sizeof() + section.input.len() + size_of_val(&section);
+            let held =
+                section.decoder.sizeof() + section.input.len() + section.buffer.len() + size_of_val(&section);
             let said = section_memory(&header, packed.window_log);
             assert!(held as u64 <= said, "{len}: holds {held}, said {said}");
             section.finish(0).unwrap();

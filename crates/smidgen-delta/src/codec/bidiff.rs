@@ -9,18 +9,16 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use crate::{
-    ApplyError, Inspection, SectionKind,
-    codec::SCRATCH,
-    old::OldFile,
-    output::Output,
-    patch::Sections,
-    section::{Numbers, Section},
-    varint,
+    ApplyError, Inspection, SectionKind, codec::SCRATCH, old::OldFile, output::Output, patch::Sections,
+    section::Section, varint,
 };
 
 /// Bytes of the stream kept between the section and bipatch, which asks for numbers byte by byte.
 const STREAM_BUFFER: usize = 16 * 1024;
 const _: () = assert!(STREAM_BUFFER + 4096 <= SCRATCH, "bipatch has a buffer of 4 KiB of its own");
+
+/// bidiff's magic bytes and version.
+const MAGIC_LEN: usize = 8;
 
 /// The only section of such a patch.
 const KIND: SectionKind = SectionKind::Interleaved;
@@ -57,25 +55,24 @@ pub(super) fn apply(
 }
 
 pub(super) fn inspect(sections: &Sections<'_>, _old_size: u64) -> Result<Inspection, ApplyError> {
-    let mut section = open_section(sections)?;
-    section.read_exact(&mut [0; 8], 0)?;
-    let mut stream = Numbers::new(section);
+    let mut stream = open_section(sections)?;
+    stream.read_exact(&mut [0; MAGIC_LEN], 0)?;
     let mut found = Inspection::default();
     let mut made = 0_u64;
-    while !stream.is_empty() {
-        let add_len = stream.next_low_first(made)?;
-        stream.take(add_len, made, |differences| {
+    while stream.left() > 0 {
+        let add_len = stream.number_low_first(made)?;
+        stream.scan(add_len, made, |differences| {
             let zero = differences.iter().filter(|&&difference| difference == 0).count();
             found.add_zero = found.add_zero.saturating_add(zero as u64);
             let non_zero = differences.len().saturating_sub(zero);
             found.add_non_zero = found.add_non_zero.saturating_add(non_zero as u64);
         })?;
         made = made.saturating_add(add_len);
-        let extra_len = stream.next_low_first(made)?;
-        stream.take(extra_len, made, |_| ())?;
+        let extra_len = stream.number_low_first(made)?;
+        stream.scan(extra_len, made, |_| ())?;
         made = made.saturating_add(extra_len);
         found.extra = found.extra.saturating_add(extra_len);
-        found.count_seek(varint::unzigzag(stream.next_low_first(made)?));
+        found.count_seek(varint::unzigzag(stream.number_low_first(made)?));
         found.controls = found.controls.saturating_add(1);
     }
     Ok(found)
@@ -98,7 +95,7 @@ impl<'a> Stream<'a> {
 
 impl Read for Stream<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let len = usize::try_from(self.section.raw_left()).unwrap_or(usize::MAX).min(buf.len());
+        let len = usize::try_from(self.section.left()).unwrap_or(usize::MAX).min(buf.len());
         let out = buf.get_mut(..len).unwrap_or_default();
         self.section.read_exact(out, 0).map_err(io::Error::other)?;
         Ok(len)

@@ -11,13 +11,8 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{
-    ApplyError, Inspection, SectionKind,
-    codec::SCRATCH,
-    old::OldFile,
-    output::Output,
-    patch::Sections,
-    section::{Numbers, Section},
-    varint,
+    ApplyError, Inspection, SectionKind, codec::SCRATCH, old::OldFile, output::Output, patch::Sections,
+    section::Section, varint,
 };
 
 /// The kinds of section a classic patch may have.
@@ -114,9 +109,9 @@ struct Control {
 
 /// The controls of a patch, one after the other.
 struct Controls<'a> {
-    add_lens: Option<Numbers<'a>>,
-    extra_lens: Option<Numbers<'a>>,
-    seeks: Option<Numbers<'a>>,
+    add_lens: Option<Section<'a>>,
+    extra_lens: Option<Section<'a>>,
+    seeks: Option<Section<'a>>,
     index: u64,
     old_size: u64,
     new_size: u64,
@@ -128,11 +123,10 @@ struct Controls<'a> {
 
 impl<'a> Controls<'a> {
     fn open(sections: &Sections<'a>, old_size: u64) -> Result<Self, ApplyError> {
-        let numbers = |kind| Ok(sections.open(kind)?.map(Numbers::new));
         Ok(Self {
-            add_lens: numbers(SectionKind::AddLens)?,
-            extra_lens: numbers(SectionKind::ExtraLens)?,
-            seeks: numbers(SectionKind::Seeks)?,
+            add_lens: sections.open(SectionKind::AddLens)?,
+            extra_lens: sections.open(SectionKind::ExtraLens)?,
+            seeks: sections.open(SectionKind::Seeks)?,
             index: 0,
             old_size,
             new_size: sections.new_size(),
@@ -175,7 +169,7 @@ impl<'a> Controls<'a> {
             return Ok(0);
         }
         let seek = match &mut self.seeks {
-            Some(seeks) => varint::unzigzag(seeks.next_low_first(self.made)?),
+            Some(seeks) => varint::unzigzag(seeks.number_low_first(self.made)?),
             None => return Err(missing(SectionKind::Seeks, self.made)),
         };
         match self.old_offset.checked_add_signed(seek) {
@@ -207,8 +201,8 @@ impl<'a> Controls<'a> {
 
 /// The differences of all add parts, laid end to end.
 struct Add<'a> {
-    gaps: Option<Numbers<'a>>,
-    run_lens: Option<Numbers<'a>>,
+    gaps: Option<Section<'a>>,
+    run_lens: Option<Section<'a>>,
     /// The differences of runs of one, two and three bytes, where they have a section of their own, and of the others.
     short_runs: [Option<Section<'a>>; 3],
     runs: Option<Section<'a>>,
@@ -222,8 +216,8 @@ struct Add<'a> {
 impl<'a> Add<'a> {
     fn open(sections: &Sections<'a>) -> Result<Self, ApplyError> {
         let mut add = Self {
-            gaps: sections.open(SectionKind::Gaps)?.map(Numbers::new),
-            run_lens: sections.open(SectionKind::RunLens)?.map(Numbers::new),
+            gaps: sections.open(SectionKind::Gaps)?,
+            run_lens: sections.open(SectionKind::RunLens)?,
             short_runs: [
                 sections.open(SectionKind::Runs1)?,
                 sections.open(SectionKind::Runs2)?,
@@ -270,11 +264,11 @@ impl<'a> Add<'a> {
 
     /// Reads gap and length of the next run; when there are no more, a gap without end.
     fn next_run(&mut self, at: u64) -> Result<(), ApplyError> {
-        let Some(gaps) = self.gaps.as_mut().filter(|gaps| !gaps.is_empty()) else {
+        let Some(gaps) = self.gaps.as_mut().filter(|gaps| gaps.left() > 0) else {
             (self.gap, self.run) = (u64::MAX, 0);
             return Ok(());
         };
-        self.gap = gaps.next(at)?;
+        self.gap = gaps.number(at)?;
         self.run_len = read_number(&mut self.run_lens, SectionKind::RunLens, at)?;
         self.run = self.run_len;
         if self.run == 0 {
@@ -312,9 +306,9 @@ fn add_bytes(bytes: &mut [u8], differences: &[u8]) {
     }
 }
 
-fn read_number(numbers: &mut Option<Numbers<'_>>, section: SectionKind, at: u64) -> Result<u64, ApplyError> {
+fn read_number(numbers: &mut Option<Section<'_>>, section: SectionKind, at: u64) -> Result<u64, ApplyError> {
     match numbers {
-        Some(numbers) => numbers.next(at),
+        Some(numbers) => numbers.number(at),
         None => Err(missing(section, at)),
     }
 }
