@@ -176,7 +176,13 @@ pub(crate) fn blake3_of(digest: Digest) -> Blake3 {
 
 /// Takes what a decoder writes and holds it against the build that it must be, byte by byte: the digests that the
 /// decoder compares are not the only judge.
-struct Comparing<'a>(&'a [u8]);
+pub(crate) struct Comparing<'a>(&'a [u8]);
+
+impl<'a> Comparing<'a> {
+    pub(crate) fn new(build: &'a [u8]) -> Self {
+        Self(build)
+    }
+}
 
 impl Write for Comparing<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {

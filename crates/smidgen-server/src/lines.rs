@@ -1,16 +1,17 @@
 //! All build lines of a repository. Metadata answers questions about one line; those who look after a repository need
 //! every one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smidgen_metadata::canonical::Value;
-use smidgen_metadata::{BuildLine, Line, PluginRelease, Target, Targets};
+use smidgen_metadata::{Blob, BuildLine, Line, PluginRelease, Target, Targets};
+
+use crate::layout::TARGETS;
 
 /// A build line and its releases.
 #[derive(Clone, Debug)]
 pub(crate) struct ListedLine {
     pub(crate) id: BuildLine,
-    #[allow(dead_code, reason = "gc and verify will read it")]
     pub(crate) line: Line,
 }
 
@@ -62,4 +63,33 @@ fn line_of(path: &str, target: &Target) -> Option<BuildLine> {
         .collect();
     let line = BuildLine::new(product, channel, platform, names?.iter().map(String::as_str)).ok()?;
     path.starts_with(&line.target_prefix()).then_some(line)
+}
+
+/// Every file that `targets` lists, whatever it is for: raw files, full copies and patches. Read from the bare entries, so
+/// that one which is no release keeps its files as well.
+pub(crate) fn files(targets: &Targets) -> BTreeSet<String> {
+    let mut files = BTreeSet::new();
+    for (path, target) in &targets.targets {
+        if let Some(sha256) = target.hashes.to_sha256() {
+            let (folder, name) = path.rsplit_once('/').map_or(("", &**path), |(folder, name)| (folder, name));
+            let folder = if folder.is_empty() { TARGETS.to_owned() } else { format!("{TARGETS}/{folder}") };
+            files.insert(format!("{folder}/{sha256}.{name}"));
+        }
+        let Some(custom) = &target.custom else { continue };
+        if let Some(Value::Array(full)) = custom.get("full") {
+            files.extend(full.get(1).and_then(blob));
+        }
+        if let Some(Value::Array(patches)) = custom.get("patches") {
+            files.extend(patches.iter().filter_map(|patch| match patch {
+                Value::Array(items) => items.get(3).and_then(blob),
+                _ => None,
+            }));
+        }
+    }
+    files
+}
+
+fn blob(digest: &Value) -> Option<String> {
+    let Value::String(digest) = digest else { return None };
+    Some(Blob { size: 0, blake3: digest.parse().ok()? }.path())
 }

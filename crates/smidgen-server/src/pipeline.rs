@@ -117,7 +117,8 @@ pub fn gen_deltas_blocking(
     options: &PublishOptions,
     reporter: &dyn Reporter,
 ) -> Result<DeltaReport, PipelineError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(PipelineError::Runtime)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(PipelineError::Runtime)?;
     runtime.block_on(gen_deltas(manifest, repository, keys, options, reporter))
 }
 

@@ -20,7 +20,7 @@ use smidgen_metadata::{
     TrustedSet, VerifyError,
 };
 
-pub(crate) use commit::{Depth, Signers};
+pub(crate) use commit::{CLOCK_SLACK_SECONDS, Depth, Signers};
 pub use error::RepositoryError;
 
 use crate::clock::{Clock, SystemClock};
@@ -218,6 +218,11 @@ impl Repository {
     pub(crate) async fn lock(&self, reporter: &dyn Reporter) -> Result<Lock, RepositoryError> {
         let waiting = || reporter.event(&Event::Waiting { location: self.store.location().into() });
         Ok(self.store.lock(waiting).await?)
+    }
+
+    /// What is read of metadata at most.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The chain of roots from the first one on; also the key of the last one.

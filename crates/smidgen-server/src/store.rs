@@ -11,6 +11,7 @@
 
 mod error;
 mod lock;
+mod torn;
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub use lock::Lock;
 pub const LOCK_FILE: &str = ".smidgen.lock";
 
 /// What [`Store::replace`] adds to a key while the new content waits for its rename.
-const NEXT: &str = ".next";
+pub(crate) const NEXT: &str = ".next";
 
 /// A folder or bucket that holds a repository. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -92,7 +93,8 @@ impl Store {
         }
         let objects = LocalFileSystem::new_with_prefix(&folder)
             .map_err(|error| StoreError::from_object(&location, "open the folder", error))?
-            .with_fsync(true);
+            .with_fsync(true)
+            .with_automatic_cleanup(true);
         Ok(Self { objects: Arc::new(objects), folder: Some(folder), location: location.into() })
     }
 
@@ -269,6 +271,26 @@ impl Store {
             .collect();
         entries.sort_by(|one, other| one.key.cmp(&other.key));
         Ok(entries)
+    }
+
+    /// Files that a crashed put left half written in a folder (a bucket shows none); no listing names them. Sorted.
+    pub(crate) async fn torn(&self) -> Result<Vec<Entry>, StoreError> {
+        let Some(folder) = self.folder.clone() else { return Ok(Vec::new()) };
+        let location = self.location.clone();
+        let failed = move |error| StoreError::from_io(&location, "list", &error);
+        let walked = tokio::task::spawn_blocking(move || torn::find(&folder)).await;
+        walked.unwrap_or_else(|join| Err(std::io::Error::other(join))).map_err(failed)
+    }
+
+    /// Takes a file away that [`Store::torn`] found.
+    pub(crate) fn delete_torn(&self, entry: &Entry) -> Result<(), StoreError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        match std::fs::remove_file(folder.join(&entry.key)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::from_io(&entry.key, "delete", &error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes the lock of the repository, waiting while somebody else has it; `waiting` is called once before that.

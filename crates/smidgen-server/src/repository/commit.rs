@@ -16,7 +16,7 @@ use crate::{Event, Reporter};
 
 /// How far a clock may be behind the newest signature before that is an error: clocks of two machines in one pipeline
 /// differ by this much without harm, and the signed time never goes back anyway.
-const CLOCK_SLACK_SECONDS: i64 = 600;
+pub(crate) const CLOCK_SLACK_SECONDS: i64 = 600;
 
 /// How much is signed anew.
 #[derive(Clone, Debug)]

@@ -92,6 +92,20 @@ impl StoreError {
         }
     }
 
+    /// The file that it is about, if it is about one.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::BadLocation { .. } => None,
+            Self::Missing { key, .. }
+            | Self::TooLong { key, .. }
+            | Self::Exists { key }
+            | Self::Changed { key }
+            | Self::NotPermitted { key, .. }
+            | Self::DiskFull { key, .. }
+            | Self::Failed { key, .. } => Some(key),
+        }
+    }
+
     pub(crate) fn from_io(key: &str, doing: &'static str, error: &std::io::Error) -> Self {
         let (key, kind, reason) = (key.to_owned(), error.kind(), error.to_string());
         match kind {

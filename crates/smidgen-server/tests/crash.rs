@@ -1,0 +1,195 @@
+//! A process that dies at any step leaves the repository as it was or complete, and running it again finishes the job.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail loudly")]
+
+mod scene;
+
+use std::path::Path;
+use std::time::Duration;
+
+use scene::crashing::{Moment, crash_at};
+use scene::{Client, Scene, line};
+use smidgen_server::gc::{GcOptions, gc};
+use smidgen_server::repository::Repository;
+use smidgen_server::resign::{ResignScope, resign};
+use smidgen_server::verify::{Weight, verify};
+use smidgen_server::withdraw::{Which, WithdrawRequest, withdraw};
+
+const MOMENTS: [Moment; 3] = [Moment::Before, Moment::Within, Moment::After];
+
+/// Puts the repository back to what `copy` of it holds.
+fn restore(scene: &Scene, copy: &Path) {
+    let folder = scene.folder();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap();
+        } else {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    copy_all(copy, &folder);
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_all(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// What a client sees: the listed sequences, after checking that everything listed is there and right.
+fn view(scene: &Scene) -> Vec<u64> {
+    let client = scene.client();
+    client.check_everything(&line());
+    client.sequences()
+}
+
+async fn assert_sound(scene: &Scene, what: &str) {
+    let report = verify(&scene.repository, &()).await;
+    let faults: Vec<_> = report.findings.iter().filter(|finding| finding.weight == Weight::Fault).collect();
+    assert!(faults.is_empty(), "{what}: {faults:#?}");
+}
+
+/// Lets `action` die at each of its steps in each moment; `before` and `after` are what clients may see then, and `after`
+/// is what they see once it has been run again. Returns how many steps there were.
+async fn sweep(
+    scene: &Scene,
+    before: &[u64],
+    after: &[u64],
+    action: impl AsyncFn(&Repository) -> Result<(), String>,
+) -> i64 {
+    let copy = scene.home.path().join("copy");
+    copy_all(&scene.folder(), &copy);
+    let mut steps = 0;
+    for moment in MOMENTS {
+        for step in 0.. {
+            let what = format!("{moment:?} step {step}");
+            let (store, left) = crash_at(scene.repository.store().clone(), step, moment);
+            let dying = Repository::new(store).with_clock(scene.clock.clone());
+            let result = action(&dying).await;
+            if left.load(std::sync::atomic::Ordering::SeqCst) >= 0 {
+                result.unwrap();
+                steps = step;
+                break;
+            }
+            assert!(result.is_err(), "{what}: nobody may report success after a crash");
+
+            let seen = view(scene);
+            assert!(seen == before || seen == after, "{what}: clients see {seen:?}");
+            assert_sound(scene, &what).await;
+
+            action(&scene.repository).await.unwrap_or_else(|error| panic!("{what}, again: {error}"));
+            assert_eq!(view(scene), after, "{what}, again");
+            assert_sound(scene, &what).await;
+            restore(scene, &copy);
+        }
+        restore(scene, &copy);
+    }
+    std::fs::remove_dir_all(&copy).unwrap();
+    steps
+}
+
+#[tokio::test]
+async fn init_can_die_at_any_step() {
+    for moment in MOMENTS {
+        for step in 0.. {
+            let scene = Scene::bare();
+            let (store, left) = crash_at(scene.repository.store().clone(), step, moment);
+            let dying = Repository::new(store).with_clock(scene.clock.clone());
+            let result = dying.init(&scene.keys, None, &()).await;
+            if left.load(std::sync::atomic::Ordering::SeqCst) >= 0 {
+                result.unwrap();
+                assert_eq!(step, 5, "root, targets, snapshot, and two for timestamp");
+                break;
+            }
+            result.unwrap_err();
+            match scene.repository.init(&scene.keys, None, &()).await {
+                Ok(_) => {}
+                Err(error) => assert_eq!(error.code(), "already_initialised", "{moment:?} step {step}"),
+            }
+            assert_eq!(view(&scene), Vec::<u64>::new());
+            assert_sound(&scene, &format!("{moment:?} step {step}")).await;
+            scene.publish(1).await.unwrap();
+            assert_eq!(view(&scene), [1]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn publish_can_die_at_any_step() {
+    let scene = Scene::new().await;
+    scene.publish(1).await.unwrap();
+    let steps = sweep(&scene, &[1], &[1, 2], async |repository| {
+        scene.publish_to(repository, 2).await.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(steps, 7, "full copy, raw file, patch, targets, snapshot, and two for timestamp");
+}
+
+#[tokio::test]
+async fn withdraw_can_die_at_any_step() {
+    let scene = Scene::new().await;
+    scene.publish(1).await.unwrap();
+    scene.publish(2).await.unwrap();
+    let request = WithdrawRequest { line: line(), release: Which::Sequence(2) };
+    sweep(&scene, &[1, 2], &[1], async |repository| {
+        withdraw(repository, &scene.keys, &request, &()).await.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn resign_can_die_at_any_step() {
+    let scene = Scene::new().await;
+    scene.publish(1).await.unwrap();
+    scene.clock.pass(2 * 24 * 3600);
+    sweep(&scene, &[1], &[1], async |repository| {
+        let resigned = resign(repository, &scene.keys, ResignScope::Everything, &()).await;
+        resigned.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn gc_can_die_at_any_step() {
+    let mut scene = Scene::new().await;
+    scene.options.listed = 2;
+    for version in 1..=4 {
+        scene.publish(version).await.unwrap();
+    }
+    // The ages of files come from the disk, so the clock has to be in the same century.
+    scene.clock.set(now());
+    scene.clock.pass(2);
+    resign(&scene.repository, &scene.keys, ResignScope::Everything, &()).await.unwrap();
+    scene.clock.pass(3600);
+    let options = GcOptions { grace: Duration::from_secs(60), dry_run: false };
+    let steps = sweep(&scene, &[3, 4], &[3, 4], async |repository| {
+        gc(repository, &options, &()).await.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
+    assert!(steps > 8, "{steps}");
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    since.as_secs().try_into().unwrap()
+}
+
+#[tokio::test]
+async fn leftovers_of_a_crashed_version_are_skipped_and_never_overwritten() {
+    let scene = Scene::new().await;
+    scene.publish(1).await.unwrap();
+    let leftover = scene.folder().join("metadata/3.targets.json");
+    std::fs::write(&leftover, "torn").unwrap();
+    scene.publish(2).await.unwrap();
+    assert_eq!(std::fs::read(&leftover).unwrap(), b"torn");
+    let client = Client::read(&scene.folder(), scene.repository.now());
+    assert_eq!(client.trusted.targets_request().unwrap().name, "4.targets.json");
+    assert_eq!(view(&scene), [1, 2]);
+}
