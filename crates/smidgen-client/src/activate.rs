@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::error::{Error, InstalledError, StorageError};
 use crate::folder::Folder;
 use crate::installed::Standing;
+use crate::leftovers;
 use crate::observer::Event;
 use crate::plan::Plan;
 use crate::report::Activated;
@@ -31,10 +32,7 @@ impl Client {
             folder.sync_dir(&folder.layout.builds())?;
             let state = record(&folder, plan, kept)?;
             observer.event(&Event::Activated { version: &plan.release().version });
-            // Nothing depends on it: what stays behind is cleared after the next update.
-            if let Err(error) = clear(&folder, &state) {
-                tracing::warn!(code = "not_cleared", "old files are left for now: {error}");
-            }
+            leftovers::clear(&folder, &state);
             Ok(Activated::of(&plan.target, plan.build(), plan.way(), state.previous))
         })
         .await
@@ -89,17 +87,4 @@ fn record(folder: &Folder, plan: &Plan, kept: Option<Build>) -> Result<State, Er
     state.previous = kept;
     state.store(folder)?;
     Ok(state)
-}
-
-/// Removes downloads and all builds but the previous one.
-fn clear(folder: &Folder, state: &State) -> Result<(), StorageError> {
-    let previous = state.previous.as_ref().map(|build| build.digest.to_string());
-    for (dir, keep) in [(folder.layout.incoming(), None), (folder.layout.builds(), previous)] {
-        for name in folder.list(&dir)? {
-            if keep.as_ref() != Some(&name) {
-                folder.remove(&dir.join(name))?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smidgen_metadata::{Blake3, Name};
 use url::Url;
 
+use crate::blocking_work::off_loop;
 use crate::check::Check;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Mode};
@@ -12,6 +13,7 @@ use crate::disk::Disk;
 use crate::error::{Error, SetupError};
 use crate::folder::Folder;
 use crate::http::HttpTransport;
+use crate::leftovers;
 use crate::observer::{Event, NoObserver, Observer};
 use crate::plan::{Blob, Decision, Plan};
 use crate::refresh::Effort;
@@ -115,7 +117,10 @@ impl Client {
 
     async fn follow(&self, check: &Check) -> Result<Outcome, Error> {
         match check.decide(self.config.policy)? {
-            Decision::UpToDate { installed } => Ok(Outcome::UpToDate(UpToDate::of(check, installed.clone()))),
+            Decision::UpToDate { installed } => {
+                self.clear_leftovers(check).await?;
+                Ok(Outcome::UpToDate(UpToDate::of(check, installed.clone())))
+            }
             Decision::BelowPolicy { installed, newest, severity } => Ok(Outcome::BelowPolicy(BelowPolicy {
                 installed: installed.clone(),
                 newest: newest.version.to_string(),
@@ -130,6 +135,16 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Of an update that was cut off after its switch.
+    async fn clear_leftovers(&self, check: &Check) -> Result<(), Error> {
+        let (folder, state) = (self.folder.clone(), check.state.clone());
+        off_loop("clearing up", move || {
+            leftovers::clear(&folder, &state);
+            Ok(())
+        })
+        .await
     }
 
     /// Fetches, stages and activates, with the next plan after each failure that leaves one.

@@ -32,7 +32,10 @@ impl Storage for Disk {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result,
+        }
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {

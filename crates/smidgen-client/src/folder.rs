@@ -39,14 +39,8 @@ impl Folder {
 
     /// Makes the folders that are missing and becomes the only updater.
     pub(crate) fn lock(&self) -> Result<Lock, Error> {
-        self.create_dir(self.layout.dir())?;
         for dir in self.layout.folders() {
-            if self.facts(&dir)?.is_none() {
-                self.create_dir(&dir)?;
-                if let Some(parent) = dir.parent() {
-                    self.sync_dir(parent)?;
-                }
-            }
+            self.create_dir(&dir)?;
         }
         let path = self.layout.lock();
         match self.storage.lock(&path).map_err(|source| step("lock", &path, source))? {
@@ -72,8 +66,19 @@ impl Folder {
         self.storage.list(dir).map_err(|source| step("list", dir, source))
     }
 
+    /// Makes a folder and those above it, durably: what is synced in a folder is lost with the folder's own name.
     fn create_dir(&self, dir: &Path) -> Result<(), StorageError> {
-        self.storage.create_dir(dir).map_err(|source| step("make the folder", dir, source))
+        if self.facts(dir)?.is_some() {
+            return Ok(());
+        }
+        let parent = match dir.parent() {
+            None => return Ok(()),
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+        };
+        self.create_dir(parent)?;
+        self.storage.create_dir(dir).map_err(|source| step("make the folder", dir, source))?;
+        self.sync_dir(parent)
     }
 
     /// Opens a file whose failure the caller tells in its own words.

@@ -52,6 +52,7 @@ mod http;
 mod installed;
 mod intake;
 mod layout;
+mod leftovers;
 mod observer;
 mod part;
 mod plan;

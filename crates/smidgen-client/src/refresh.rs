@@ -160,8 +160,7 @@ impl<'a> Refresh<'a> {
         if self.store.root.is_none() {
             self.keep(TrustFile::Root, &self.client.config.root).await?;
         }
-        loop {
-            let wanted = set.root_request();
+        while let Some(wanted) = set.root_request() {
             let raw = match self.get(&wanted, None, |url, status| AnswerError::Missing { url, status }).await
             {
                 Ok(Answer::Body { raw, .. }) => raw,

@@ -22,7 +22,7 @@ pub trait Storage: Send + Sync {
     /// What the system says.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
-    /// Makes a folder and those above it; being there already is no error.
+    /// Makes a folder in one that is there; being there already is no error.
     ///
     /// # Errors
     /// What the system says.

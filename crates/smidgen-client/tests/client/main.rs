@@ -1,0 +1,10 @@
+//! The client against mirrors, disks and clocks that misbehave.
+
+// What the tests share is as free as they are to say that something is broken.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod crash;
+mod idle_poll;
+mod journey;
+mod network;
+mod site;

@@ -1,0 +1,273 @@
+//! A repository in memory, published with the codec and the metadata crate alone, and every way to spoil it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use smidgen_delta::{Digest, Patch, diff, full};
+use smidgen_metadata::sign::{
+    SecretKey, Signer, next_root, next_snapshot, next_targets, next_timestamp, sign_role,
+};
+use smidgen_metadata::{
+    Blake3, Blob, BuildLine, Header, Line, MetaFile, Name, PatchEntry, PluginRelease, Release, Role as _,
+    RoleKind, Root, Severity, Sha256, Snapshot, Targets, Timestamp, TimestampRole,
+};
+
+/// Builds that patches are made from, the newest first.
+const PATCHED_FROM: usize = 5;
+
+/// A signed repository. Files are what a web server would serve; they can be changed as an attacker would.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Path below the repository to content.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// The time that it signs with.
+    pub now: Timestamp,
+    /// Hours that new metadata is valid.
+    pub expiry: Expiry,
+    /// Whether patches are made.
+    pub patches: bool,
+    name: Name,
+    keys: BTreeMap<RoleKind, [u8; 32]>,
+    root: Root,
+    targets: Option<Targets>,
+    snapshot: Option<Snapshot>,
+    timestamp: Option<TimestampRole>,
+    builds: BTreeMap<Digest, Vec<u8>>,
+}
+
+/// Hours that metadata is valid after it is signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Expiry {
+    /// Of root.
+    pub root: u32,
+    /// Of targets.
+    pub targets: u32,
+    /// Of snapshot.
+    pub snapshot: u32,
+    /// Of timestamp.
+    pub timestamp: u32,
+}
+
+impl Default for Expiry {
+    fn default() -> Self {
+        Self { root: 365 * 24, targets: 90 * 24, snapshot: 14 * 24, timestamp: 72 }
+    }
+}
+
+impl Repository {
+    /// An empty repository with keys of its own: another `seed` gives other keys.
+    #[must_use]
+    pub fn new(name: &str, seed: u8, now: Timestamp) -> Self {
+        let keys: BTreeMap<_, _> =
+            RoleKind::ALL.into_iter().zip(1_u8..).map(|(kind, n)| (kind, [seed ^ (n << 4); 32])).collect();
+        let expiry = Expiry::default();
+        let mut root = Root::new(Header::new(1, now.plus_hours(expiry.root)));
+        for (kind, key) in &keys {
+            root.assign(*kind, 1, [key_of(key).public_key()]);
+        }
+        let mut repository = Self {
+            files: BTreeMap::new(),
+            now,
+            expiry,
+            patches: true,
+            name: name.parse().expect("a name"),
+            keys,
+            root,
+            targets: None,
+            snapshot: None,
+            timestamp: None,
+            builds: BTreeMap::new(),
+        };
+        let raw = sign_role(&repository.root, &[&repository.key(RoleKind::Root)]).expect("a signed root");
+        repository.files.insert("metadata/1.root.json".to_owned(), raw);
+        let targets = next_targets(None, now.plus_hours(expiry.targets));
+        repository.commit(targets);
+        repository
+    }
+
+    /// The root that a client ships with.
+    #[must_use]
+    pub fn trusted_root(&self) -> Vec<u8> {
+        self.files["metadata/1.root.json"].clone()
+    }
+
+    /// Releases a build: full copy, patches from the builds before, metadata.
+    pub fn publish(&mut self, line: &BuildLine, version: &str, severity: Severity, build: &[u8]) -> Release {
+        self.publish_with(line, version, severity, build, |_| {})
+    }
+
+    /// The same, with a last word on the entry before it is signed.
+    pub fn publish_with(
+        &mut self,
+        line: &BuildLine,
+        version: &str,
+        severity: Severity,
+        build: &[u8],
+        change: impl FnOnce(&mut Release),
+    ) -> Release {
+        let mut listed = self.line(line);
+        let full = full::compress(build, &full::FullOptions::default()).expect("a full copy");
+        let old: Vec<Release> = listed.releases().iter().rev().take(PATCHED_FROM).cloned().collect();
+        let patches = if self.patches {
+            old.iter().filter_map(|old| self.patch(old, build)).collect()
+        } else {
+            Vec::new()
+        };
+        let plugin = |name: &Name| PluginRelease {
+            name: name.clone(),
+            version: "1.0.0".parse().expect("a version"),
+            severity: Severity::Routine,
+        };
+        let mut release = Release {
+            sequence: listed.next_sequence(),
+            version: version.parse().expect("a version"),
+            severity,
+            plugins: line.plugins.iter().map(plugin).collect(),
+            name: line.product.clone(),
+            size: build.len() as u64,
+            sha256: Sha256::of(build),
+            blake3: Blake3::from_bytes(*Digest::of(build).as_bytes()),
+            mode: 0o755,
+            full: self.store(full),
+            patches,
+            raw: false,
+            notes: None,
+            unknown: BTreeMap::new(),
+        };
+        change(&mut release);
+        listed.push(release.clone(), line).expect("a release that fits its line");
+        self.builds.insert(Digest::of(build), build.to_vec());
+        self.replace_line(line, &listed);
+        release
+    }
+
+    /// Takes a release back.
+    pub fn withdraw(&mut self, line: &BuildLine, sequence: u64) {
+        let mut listed = self.line(line);
+        assert!(listed.withdraw(sequence), "release {sequence} is not remembered");
+        self.replace_line(line, &listed);
+    }
+
+    /// Signs everything but root again, with nothing changed.
+    pub fn resign(&mut self) {
+        let targets = next_targets(self.targets.as_ref(), self.now.plus_hours(self.expiry.targets));
+        self.commit(targets);
+    }
+
+    /// Signs timestamp again, with nothing changed.
+    pub fn resign_timestamp(&mut self) {
+        let snapshot = self.snapshot.as_ref().expect("a snapshot").version();
+        self.commit_timestamp(snapshot);
+    }
+
+    /// Gives a role another key and publishes the next root, signed with the old root key and with its own.
+    pub fn rotate(&mut self, kind: RoleKind, seed: u8) {
+        let old_root_key = self.key(RoleKind::Root);
+        self.keys.insert(kind, [seed; 32]);
+        self.root = next_root(&self.root, self.now.plus_hours(self.expiry.root));
+        let public = self.key(kind).public_key();
+        self.root.assign(kind, 1, [public]);
+        let new_root_key = self.key(RoleKind::Root);
+        let mut signers: Vec<&dyn Signer> = vec![&old_root_key];
+        if kind == RoleKind::Root {
+            signers.push(&new_root_key);
+        }
+        let raw = sign_role(&self.root, &signers).expect("a signed root");
+        self.files.insert(format!("metadata/{}.root.json", self.root.version()), raw);
+        self.resign();
+    }
+
+    /// From now on signs a role with a key that no root lists.
+    pub fn lose_key(&mut self, kind: RoleKind) {
+        self.keys.insert(kind, [0xee; 32]);
+    }
+
+    /// Where a blob is stored.
+    #[must_use]
+    pub fn blob_path(release: &Release, patch: bool) -> String {
+        if patch { release.patches.first().expect("a patch").path() } else { release.full.path() }
+    }
+
+    /// Flips one bit in the middle of a file.
+    pub fn damage(&mut self, path: &str) {
+        let file = self.files.get_mut(path).expect("a file");
+        let middle = file.len() / 2;
+        file[middle] ^= 1;
+    }
+
+    /// Writes all files below a folder, timestamp last.
+    pub fn write_to(&self, dir: &Path) {
+        let (last, rest): (Vec<_>, Vec<_>) =
+            self.files.iter().partition(|(path, _)| path.ends_with("timestamp.json"));
+        for (path, bytes) in rest.into_iter().chain(last) {
+            let path = dir.join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, bytes).expect("a file");
+        }
+    }
+
+    fn key(&self, kind: RoleKind) -> SecretKey {
+        key_of(&self.keys[&kind])
+    }
+
+    fn line(&self, line: &BuildLine) -> Line {
+        let targets = self.targets.as_ref().expect("targets");
+        Line::read(targets, line).expect("our own entries").unwrap_or_default()
+    }
+
+    fn replace_line(&mut self, line: &BuildLine, listed: &Line) {
+        let mut targets = next_targets(self.targets.as_ref(), self.now.plus_hours(self.expiry.targets));
+        listed.write(&mut targets, line);
+        self.commit(targets);
+    }
+
+    fn patch(&mut self, old: &Release, new: &[u8]) -> Option<PatchEntry> {
+        let old_bytes = self.builds.get(&Digest::from_bytes(*old.blake3.as_bytes()))?;
+        let patch = diff::diff(old_bytes, new, &diff::DiffOptions::default()).expect("a patch");
+        let header =
+            Patch::open(&patch, &smidgen_delta::Limits::default()).expect("our own patch").header().clone();
+        let Blob { size, blake3 } = self.store(patch);
+        Some(PatchEntry {
+            old: old.blake3.prefix(),
+            codec: header.codec.to_string().parse().expect("a codec's name"),
+            size,
+            blake3,
+            memory: header.apply_memory(),
+        })
+    }
+
+    fn store(&mut self, bytes: Vec<u8>) -> Blob {
+        let blob =
+            Blob { size: bytes.len() as u64, blake3: Blake3::from_bytes(*Digest::of(&bytes).as_bytes()) };
+        self.files.insert(blob.path(), bytes);
+        blob
+    }
+
+    fn commit(&mut self, targets: Targets) {
+        let raw = sign_role(&targets, &[&self.key(RoleKind::Targets)]).expect("signed targets");
+        let version = targets.version();
+        self.files.insert(format!("metadata/{version}.targets.json"), raw.clone());
+        let expires = self.now.plus_hours(self.expiry.snapshot);
+        let snapshot =
+            next_snapshot(self.snapshot.as_ref(), &self.name, MetaFile::of(version, &raw), expires);
+        self.targets = Some(targets);
+        let raw = sign_role(&snapshot, &[&self.key(RoleKind::Snapshot)]).expect("a signed snapshot");
+        let version = snapshot.version();
+        self.files.insert(format!("metadata/{version}.snapshot.json"), raw);
+        self.snapshot = Some(snapshot);
+        self.commit_timestamp(version);
+    }
+
+    fn commit_timestamp(&mut self, snapshot: u64) {
+        let listed = MetaFile::of(snapshot, &self.files[&format!("metadata/{snapshot}.snapshot.json")]);
+        let expires = self.now.plus_hours(self.expiry.timestamp);
+        let timestamp = next_timestamp(self.timestamp.as_ref(), &self.name, listed, self.now, expires);
+        let raw = sign_role(&timestamp, &[&self.key(RoleKind::Timestamp)]).expect("a signed timestamp");
+        self.files.insert("metadata/timestamp.json".to_owned(), raw);
+        self.timestamp = Some(timestamp);
+    }
+}
+
+fn key_of(seed: &[u8; 32]) -> SecretKey {
+    SecretKey::from_seed(seed).expect("a key")
+}
