@@ -141,31 +141,37 @@ impl Line {
     /// The highest severity, in the core and in every plugin, of all releases after `from` up to and with `to`: what
     /// somebody skips who goes from one to the other, withdrawn releases included, whose fixes later ones contain.
     ///
-    /// Where the history does not reach back to `from`, what it misses counts as critical.
+    /// A number between them that the history does not remember counts as critical.
     pub fn highest_severity_skipped(&self, from: u64, to: u64) -> Severity {
-        if from < to && !self.remembers_all_after(from) {
+        let skipped = self.history.iter().filter(|entry| from < entry.sequence && entry.sequence <= to);
+        let remembered = u64::try_from(skipped.clone().count()).unwrap_or(u64::MAX);
+        if remembered < to.saturating_sub(from) {
             return Severity::Critical;
         }
-        let skipped = self.history.iter().filter(|entry| from < entry.sequence && entry.sequence <= to);
         skipped.map(HistoryEntry::highest_severity).max().unwrap_or_default()
     }
 
     /// The smallest change after `from` that leaves nothing of severity `least` or higher behind: the first listed release
-    /// that is not older than the last release which mattered so much. `None` if nothing did, or if it is not listed.
+    /// that is not older than the last one which mattered so much. `None` if nothing after `from` did.
+    ///
+    /// A number that the history does not remember counts as critical.
     pub fn smallest_clearing(&self, from: u64, least: Severity) -> Option<&Release> {
-        let newest = self.newest()?.sequence;
-        let mattered = self
-            .history
-            .iter()
-            .rev()
-            .filter(|entry| from < entry.sequence && entry.sequence <= newest)
-            .find(|entry| entry.highest_severity() >= least)
-            .map(|entry| entry.sequence);
-        // What is forgotten counts as critical; the oldest release that is remembered contains it.
-        let forgotten =
-            || self.history.first().filter(|_| !self.remembers_all_after(from)).map(|entry| entry.sequence);
-        let cleared = mattered.or_else(forgotten)?;
+        let cleared = self.last_that_matters(from, least)?;
         self.releases.iter().find(|release| release.sequence >= cleared && release.sequence > from)
+    }
+
+    /// The last number after `from`, up to the newest offered release, whose release is forgotten or matters that much.
+    fn last_that_matters(&self, from: u64, least: Severity) -> Option<u64> {
+        let newest = self.newest()?.sequence;
+        let mut number = newest;
+        let offered = self.history.iter().rev().skip_while(|entry| entry.sequence > newest);
+        for entry in offered.take_while(|entry| entry.sequence > from) {
+            if entry.sequence < number || entry.highest_severity() >= least {
+                return Some(number);
+            }
+            number = number.saturating_sub(1);
+        }
+        (number > from).then_some(number)
     }
 
     /// Where a roll back from `sequence` leads: the newest listed release before it.
@@ -178,7 +184,7 @@ impl Line {
         self.history.last().map_or(1, |entry| entry.sequence.saturating_add(1))
     }
 
-    /// Adds a release at the end.
+    /// Adds a release at the end. Numbers may be left out, but clients take each of those for a critical release.
     ///
     /// # Errors
     /// [`LineError`] if clients could not read it, or would not take it for this line's newest.
@@ -237,10 +243,6 @@ impl Line {
 
     fn is_listed(&self, sequence: u64) -> bool {
         self.releases.iter().any(|release| release.sequence == sequence)
-    }
-
-    fn remembers_all_after(&self, sequence: u64) -> bool {
-        self.history.first().is_some_and(|oldest| oldest.sequence <= sequence.saturating_add(1))
     }
 }
 

@@ -146,6 +146,28 @@ fn what_the_history_has_forgotten_counts_as_critical() {
 }
 
 #[test]
+fn a_gap_in_the_history_counts_as_critical_however_far_back_a_listed_release_reaches() {
+    // An old release stays listed for those who are pinned to it; what lay between is forgotten.
+    let mut targets = empty();
+    line_of(60, 60).write(&mut targets, &line());
+    targets.targets.retain(|path, _| {
+        path.ends_with("/1/editor") || path.ends_with("/59/editor") || path.ends_with("/60/editor")
+    });
+    let read = Line::read(&targets, &line()).unwrap().unwrap();
+    assert_eq!(read.history().len(), 3);
+    assert_eq!(read.highest_severity_skipped(1, 59), Severity::Critical);
+    assert_eq!(read.highest_severity_skipped(58, 59), Severity::Routine);
+    assert_eq!(read.smallest_clearing(1, Severity::Important).unwrap().sequence, 60);
+    let mut routine = Line::default();
+    for sequence in [1, 40, 41] {
+        routine.push(release(sequence, Severity::Routine, Severity::Routine), &line()).unwrap();
+    }
+    assert_eq!(routine.smallest_clearing(1, Severity::Critical).unwrap().sequence, 40);
+    assert_eq!(routine.smallest_clearing(39, Severity::Critical), None);
+    assert_eq!(routine.highest_severity_skipped(39, 41), Severity::Routine);
+}
+
+#[test]
 fn a_withdrawn_release_is_not_offered_and_clients_that_run_it_can_tell() {
     let mut made = line_of(10, 3);
     assert!(made.withdraw(10));
