@@ -1,5 +1,6 @@
 //! The form of documents: what may differ without harm, what is preserved, and generated documents.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -182,4 +183,21 @@ fn parse_any_takes_the_role_from_the_file() {
         let raw = RawMetadata::parse_any(file, &Limits::default()).unwrap();
         assert_eq!(raw.name(), &kind.into());
     }
+}
+
+#[test]
+fn every_code_is_documented_and_every_documented_code_exists() {
+    let source = include_str!("../../src/error.rs");
+    let coded: BTreeSet<&str> = source
+        .lines()
+        .filter_map(|line| {
+            line.trim().strip_prefix("Self::")?.split_once("{ .. } => \"")?.1.strip_suffix("\",")
+        })
+        .collect();
+    let document = include_str!("../../../../docs/metadata.md");
+    let table = document.split("## Codes").nth(1).unwrap().split("## ").next().unwrap();
+    let documented: BTreeSet<&str> =
+        table.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0)).collect();
+    assert_eq!(coded.len(), 14);
+    assert_eq!(coded, documented);
 }

@@ -9,3 +9,4 @@ mod form;
 mod publisher;
 mod release;
 mod rotation;
+mod weight;
