@@ -18,7 +18,7 @@ pub struct Limits {
     pub max_snapshot_len: u64,
     /// Bytes of targets.json and of each delegated role. Default 5,000,000.
     pub max_targets_len: u64,
-    /// Arrays and objects inside each other. Default 24; our own metadata is at most 9 deep.
+    /// Arrays and objects inside each other. Default 24; our own metadata is at most 8 deep.
     pub max_depth: u32,
     /// JSON values in one document. Default 1,000,000: at 32 bytes a value this bounds what a document can take in
     /// memory beside its strings.
