@@ -1,0 +1,72 @@
+#![no_main]
+//! A mirror that says anything: each line is a step, signed by the right key or not. Versions never go back, and a step
+//! that fails changes nothing.
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use smidgen_metadata::canonical::{Object, ParseLimits, Value, parse};
+use smidgen_metadata::sign::{SecretKey, Signer, sign_role};
+use smidgen_metadata::{BuildLine, Header, Limits, Role, RoleKind, Root, Timestamp, TrustedSet};
+
+/// One key signs everything, so that a line is a step whatever role it is of.
+static KEY: LazyLock<SecretKey> = LazyLock::new(|| SecretKey::from_seed(&[7; 32]).expect("a good key"));
+
+static ROOT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut root = Root::new(Header::new(1, "2030-01-01T00:00:00Z".parse().expect("a time")));
+    for kind in RoleKind::ALL {
+        root.assign(kind, 1, [KEY.public_key()]);
+    }
+    sign_role(&root, &[&*KEY]).expect("a signature")
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    let now: Timestamp = "2026-11-23T16:00:00Z".parse().expect("a time");
+    let mut set = TrustedSet::open(&ROOT, now, Limits::default()).expect("a good root");
+    for step in bytes.split(|byte| *byte == b'\n').take(16) {
+        let [verb, signed, document @ ..] = step else { continue };
+        let file = if *signed == b's' { seal(document) } else { document.to_vec() };
+        let (versions, state) = (versions(&set), format!("{set:?}"));
+        let failed = match verb {
+            b'r' => set.update_root(&file).is_err(),
+            b'f' => set.finish_root().is_err(),
+            b'k' => set.keep_timestamp().is_err(),
+            b'T' => set.load_stored_timestamp(&file).is_err(),
+            b't' => set.update_timestamp(&file).is_err(),
+            b'S' => set.load_stored_snapshot(&file).is_err(),
+            b's' => set.update_snapshot(&file).is_err(),
+            b'G' => set.load_stored_targets(&file).is_err(),
+            b'g' => set.update_targets(&file).is_err(),
+            b'p' => set.pin_repository(&String::from_utf8_lossy(document)).is_err(),
+            _ => continue,
+        };
+        assert!(!failed || format!("{set:?}") == state, "a refused step changed something");
+        for (after, before) in self::versions(&set).into_iter().zip(versions) {
+            assert!(after >= before, "a version went back");
+        }
+        assert!(set.now() >= now);
+        if let Ok(line) = BuildLine::new("editor", "stable", "x86_64-linux", ["metrics", "tls"]) {
+            let _ = set.line(&line);
+        }
+        let _ = (set.snapshot_request(), set.targets_request(), set.root_request());
+    }
+});
+
+fn versions(set: &TrustedSet) -> [u64; 2] {
+    [set.root().version(), set.timestamp().map_or(0, |role| role.version())]
+}
+
+/// Signs what the fuzzer wrote, if it has a canonical form at all.
+fn seal(document: &[u8]) -> Vec<u8> {
+    let Ok(signed) = parse(document, &ParseLimits::default()) else { return document.to_vec() };
+    let signature = KEY.sign(&signed.to_canonical()).expect("a signature").to_string();
+    let signature = Object::from([
+        ("keyid".to_owned(), KEY.public_key().id().as_str().into()),
+        ("sig".to_owned(), signature.into()),
+    ]);
+    let envelope = Object::from([
+        ("signatures".to_owned(), Value::Array(vec![Value::Object(signature)])),
+        ("signed".to_owned(), signed),
+    ]);
+    Value::Object(envelope).to_json()
+}
