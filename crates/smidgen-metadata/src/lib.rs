@@ -3,6 +3,31 @@
 //! A client feeds the bytes that it fetched or stored to a [`TrustedSet`] and asks it for the [`Line`] of its own
 //! [`BuildLine`]. With the feature `sign`, `sign` makes keys and signatures. The byte format, the order of the
 //! checks, the limits and the codes of the errors are in `docs/metadata.md`.
+//!
+//! A first refresh; with stored copies from earlier ones see [`TrustedSet`]:
+//!
+//! ```
+//! use smidgen_metadata::{BuildLine, Limits, Line, Request, Timestamp, TrustedSet, Verified, VerifyError};
+//!
+//! /// `fetch` answers `None` where the repository has no such file, and stops after `Request::max_len` bytes.
+//! fn refresh(
+//!     root: &[u8],
+//!     now: Timestamp,
+//!     line: &BuildLine,
+//!     fetch: impl Fn(Request) -> Option<Vec<u8>>,
+//! ) -> Result<Option<Verified<Line>>, VerifyError> {
+//!     let mut set = TrustedSet::open(root, now, Limits::default())?;
+//!     set.pin_repository("editor-stable")?;
+//!     while let Some(next) = set.root_request().and_then(&fetch) {
+//!         set.update_root(&next)?;
+//!     }
+//!     set.finish_root()?;
+//!     set.update_timestamp(&fetch(set.timestamp_request()).unwrap_or_default())?;
+//!     set.update_snapshot(&fetch(set.snapshot_request()?).unwrap_or_default())?;
+//!     set.update_targets(&fetch(set.targets_request()?).unwrap_or_default())?;
+//!     set.line(line)
+//! }
+//! ```
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 

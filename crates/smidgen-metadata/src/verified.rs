@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 /// A value that follows from metadata whose signatures were checked. Only this crate can make one.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// let forged = smidgen_metadata::Verified { value: 1 };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
