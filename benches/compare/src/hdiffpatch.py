@@ -1,4 +1,4 @@
-"""Drives the Python package hdiffpatch: version | diff PEER OLD NEW PATCH | apply OLD PATCH REBUILT."""
+"""Drives the Python package hdiffpatch: version | start | diff PEER OLD NEW PATCH | apply OLD PATCH REBUILT."""
 import sys
 import hdiffpatch
 
@@ -25,6 +25,8 @@ elif verb == "diff":
     else:
         packed = hdiffpatch.Lzma2Config(level=9, window=25)
     write(patch, hdiffpatch.diff(read(old), read(new), packed, validate=False))
-else:
+elif verb == "apply":
     old, patch, rebuilt = arguments
     write(rebuilt, hdiffpatch.apply(read(old), read(patch)))
+else:
+    assert verb == "start", verb  # nothing but the start of the interpreter, which is not the codec's cost

@@ -112,9 +112,9 @@ impl Peer {
             Self::Xdelta3 => "`-9 -S lzma -B` over the whole old file",
             Self::Zstd => "`--ultra -22 --long` over old and new, at least 27",
             Self::BidiffZstd => "`simple_diff`, its stream under zstd 22; apply: `bipatch` over memory",
-            Self::HdiffpatchZstd => "Python package; level 22; a Python interpreter is part of the cost",
+            Self::HdiffpatchZstd => "Python package, level 22; the interpreter's start is taken off the CPU",
             Self::HdiffpatchLzma2 => {
-                "Python package; level 9, 32 MiB dictionary; a Python interpreter is part of the cost"
+                "Python package, level 9, 32 MiB dictionary; the interpreter's start is taken off the CPU"
             }
             Self::OursBidiff => "`--codec bidiff`; apply reads the old file in place, both digests included",
             Self::OursClassic => {
@@ -168,6 +168,14 @@ impl Peer {
                 Ok(locked_version(LOCK, name).unwrap_or("unknown version").to_owned())
             }
         }
+    }
+
+    /// A process that only starts what the peer runs in, where that is no part of the codec.
+    pub(crate) fn start(self, python: &Path) -> Option<Command> {
+        let Origin::Python = self.origin() else { return None };
+        let mut command = Command::new(python);
+        command.args(["-c", HDIFFPATCH, "start"]);
+        Some(command)
     }
 
     /// The process that does one job of this peer.

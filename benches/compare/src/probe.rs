@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Usage {
     /// Seconds of CPU, user and system.
     pub(crate) cpu: f64,
-    /// Peak resident memory in bytes. Never below that of the probe itself, about 3 MiB.
+    /// Peak resident memory in bytes. Never below that of the probe itself, about 3.5 MiB.
     pub(crate) peak: u64,
 }
 
