@@ -99,8 +99,7 @@ impl RawMetadata {
 
     /// Counts the distinct keys of `signers` whose signature holds; fails below the threshold.
     ///
-    /// TUF, section 4.3 (THRESHOLD): "an integer number of keys of that role whose signatures are required". Each key counts
-    /// once, whatever ids it goes by.
+    /// TUF, section 4.3: a threshold is a number of keys, not of signatures. Each key counts once, whatever ids it goes by.
     pub(crate) fn check_signatures(&self, signers: &Signers<'_>) -> Result<(), VerifyError> {
         let mut valid: BTreeSet<&[u8; 32]> = BTreeSet::new();
         for id in signers.keyids {

@@ -88,7 +88,7 @@ pub(crate) fn write_keyids(members: &mut Object, keyids: &BTreeSet<KeyId>, thres
 
 /// Reads keys by id.
 ///
-/// TUF, section 4.3 (root.json): "Clients MUST calculate each KEYID to verify this is correct for the associated key."
+/// TUF, section 4.3: a client computes each key id itself, so that one id can never stand for two keys.
 pub(crate) fn read_keys(members: Object, place: &str) -> Result<BTreeMap<KeyId, PublicKey>, Malformed> {
     let mut keys = BTreeMap::new();
     for (id, value) in members {

@@ -1,7 +1,7 @@
 //! The client's procedure of the TUF specification as a state machine: fed bytes, it answers with trust or an error.
 //!
-//! No I/O, no clock: the caller fetches what the `*_request` methods name, and gives the time once. Quoted steps are those
-//! of the specification 1.0.31, section 5, "Detailed client workflow".
+//! No I/O, no clock: the caller fetches what the `*_request` methods name, and gives the time once. Numbers are the steps
+//! of section 5 of the specification 1.0.x, restated in our words.
 
 mod listed;
 
@@ -97,7 +97,7 @@ pub struct Request {
 impl TrustedSet {
     /// Starts a refresh from the root that came with the program or was stored by the last refresh.
     ///
-    /// `now` is fixed for the whole refresh ("5.1: Record fixed update start time"). Signed times that were seen lift it,
+    /// `now` is fixed for the whole refresh (5.1). Signed times that were seen lift it,
     /// so that a clock which steps back neither bricks a client nor lets expired metadata live again.
     ///
     /// # Errors
@@ -105,10 +105,9 @@ impl TrustedSet {
     /// silence: fall back to the root that came with the program, or stop.
     pub fn open(trusted_root: &[u8], now: Timestamp, limits: Limits) -> Result<Self, VerifyError> {
         let raw = RawMetadata::parse(trusted_root, RoleKind::Root, &limits)?;
-        // 5.2: "Load the trusted root metadata file. We assume that a good, trusted copy of this file was shipped with the
-        // package manager or software updater using an out-of-band process. Note that the expiration of the trusted root
-        // metadata file does not matter". Its own signatures are checked all the same: a torn file or the wrong one would
-        // otherwise be found out only when the repository seems to be hostile.
+        // 5.2: the root that came with the program or was stored is believed, expired or not. Its own signatures are
+        // checked all the same: a torn file or the wrong one would otherwise be found out only when the repository
+        // seems to be hostile.
         let root = verify_by_itself(raw)?;
         Ok(Self {
             limits,
@@ -147,8 +146,8 @@ impl TrustedSet {
     /// The next root; a repository answers "not found" when the chain ends. `None` once as many roots came as one refresh
     /// takes: go on with the last one.
     pub fn root_request(&self) -> Option<Request> {
-        // 5.3.3: "If this file is not available, or we have downloaded more than Y number of root metadata files [..], then
-        // go to step 5.3.10." An endless chain would otherwise be an endless-data attack.
+        // 5.3.3: roots are fetched one by one until there is none, or as many came as a client takes; either way the
+        // refresh goes on with the last. A chain without end would otherwise be an endless-data attack.
         if self.rotations >= self.limits.max_root_rotations {
             return None;
         }
@@ -177,24 +176,21 @@ impl TrustedSet {
             return Err(VerifyError::TooManyRotations { max: self.limits.max_root_rotations });
         }
         let raw = RawMetadata::parse(raw, name, &self.limits)?;
-        // 5.3.4: "Check for an arbitrary software attack. Version N+1 of the root metadata file MUST have been signed by:
-        // (1) a threshold of keys specified in the trusted root metadata file (version N), and (2) a threshold of keys
-        // specified in the new root metadata file being validated (version N+1)."
+        // 5.3.4: the next root needs enough signatures twice: by the keys of the root that is trusted, and by its
+        // own, or nobody could ever replace it.
         raw.check_signatures(&signers(&self.root, RoleKind::Root, Authority::TrustedRoot))?;
         let root = verify_by_itself(raw)?;
-        // 5.3.5: "Check for a rollback attack. [..] Effectively, this means checking that the version number signed in the
-        // new root metadata file is indeed N+1."
+        // 5.3.5: no step back, no repetition and no jump: the number is the next one.
         let expected = self.root.version().saturating_add(1);
         if root.version() != expected {
             return Err(VerifyError::RootVersion { found: root.version(), expected });
         }
-        // 5.3.6: "Note that the expiration of the new (intermediate) root metadata file does not matter yet, because we will
-        // check for it in step 5.3.10."
+        // 5.3.6: whether a root on the way has expired does not matter; only the last one is asked, in 5.3.10.
         self.online_keys_rotated |= [RoleKind::Timestamp, RoleKind::Snapshot]
             .into_iter()
             .any(|kind| self.root.roles.get(&kind) != root.roles.get(&kind));
         self.rotations = self.rotations.saturating_add(1);
-        // 5.3.7: "Set the trusted root metadata file to the new root metadata file."
+        // 5.3.7: from here on the new root is the trusted one.
         self.root = root;
         Ok(())
     }
@@ -210,8 +206,7 @@ impl TrustedSet {
     /// # Errors
     /// [`VerifyError::Expired`] if the last root has ended.
     pub fn finish_root(&mut self) -> Result<(), VerifyError> {
-        // 5.3.10: "Check for a freeze attack. The expiration timestamp in the trusted root metadata file MUST be higher
-        // than the fixed update start time."
+        // 5.3.10: against a mirror that hides newer roots: the last root must still be valid.
         self.check_expiry(RoleKind::Root.into(), &*self.root)?;
         self.root_finished = true;
         Ok(())
@@ -232,9 +227,9 @@ impl TrustedSet {
         let Some(role) = self.verify_stored::<TimestampRole>(raw)? else { return Ok(Stored::Superseded) };
         self.check_repository(RoleKind::Timestamp, &role.repository)?;
         self.repository.clone_from(&role.repository);
-        // 5.3.11: "If the timestamp and / or snapshot keys have been rotated, then delete the trusted timestamp and
-        // snapshot metadata files. This is done in order to recover from fast-forward attacks after the repository has
-        // been compromised and recovered." The name of the repository survives.
+        // 5.3.11: after a change of the online keys the old timestamp and snapshot are forgotten, so that a thief of
+        // those keys who drove versions up cannot make every later one a rollback. The name of the repository
+        // survives.
         if self.online_keys_rotated {
             return Ok(Stored::Superseded);
         }
@@ -258,28 +253,24 @@ impl TrustedSet {
         let name = RoleName::from(RoleKind::Timestamp);
         self.must_have_finished_root(&name)?;
         let raw = RawMetadata::parse(raw, name.clone(), &self.limits)?;
-        // 5.4.2: "Check for an arbitrary software attack. The new timestamp metadata file MUST have been signed by a
-        // threshold of keys specified in the trusted root metadata file."
+        // 5.4.2: against forged files: enough signatures by the keys that root names.
         let role: Verified<TimestampRole> =
             raw.verify(&signers(&self.root, RoleKind::Timestamp, Authority::TrustedRoot))?;
         // Ours, before anything is compared: shards share their root, so the timestamp of another shard is genuine, and
         // its higher version would make this repository's own a rollback for ever.
         self.check_repository(RoleKind::Timestamp, &role.repository)?;
         if let Some(trusted) = self.timestamp.as_ref().map(|held| &held.role) {
-            // 5.4.3.1: "The version number of the trusted timestamp metadata file, if any, MUST be less than the version
-            // number of the new timestamp metadata file. [..] In case they are equal, discard the new timestamp metadata
-            // and abort the update cycle. This is normal and it shouldn't raise an error."
+            // 5.4.3.1: no step back. The version that is trusted already is the usual answer and no error: the file
+            // is dropped, whatever is in it, and the one that we have goes on.
             check_no_rollback(&name, role.version(), trusted.version())?;
             if role.version() == trusted.version() {
                 self.keep_timestamp()?;
                 return Ok(Changed::No);
             }
-            // 5.4.3.2: "The version number of the snapshot metadata file in the trusted timestamp metadata file, if any,
-            // MUST be less than or equal to its version number in the new timestamp metadata file."
+            // 5.4.3.2: nor may the snapshot that it lists be older than the one listed before.
             check_no_rollback(&RoleKind::Snapshot.into(), role.snapshot.version, trusted.snapshot.version)?;
         }
-        // 5.4.4: "Check for a freeze attack. The expiration timestamp in the new timestamp metadata file MUST be higher
-        // than the fixed update start time."
+        // 5.4.4: against a mirror that hides news: it must still be valid. 5.4.5, storing it, is the caller's.
         self.check_expiry(name, &*role)?;
         self.repository.clone_from(&role.repository);
         self.clock_floor = self.clock_floor.max(role.signed_at);

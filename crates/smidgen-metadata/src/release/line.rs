@@ -51,6 +51,18 @@ pub enum LineError {
     Notes,
 }
 
+impl LineError {
+    /// A short name that never changes its meaning; the table is in `docs/metadata.md`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Sequence { .. } => "sequence_taken",
+            Self::Plugins { .. } => "other_plugins",
+            Self::Mode { .. } => "bad_mode",
+            Self::Notes => "bad_notes",
+        }
+    }
+}
+
 impl Line {
     /// Reads the line from targets metadata; `None` if it lists nothing under the line's prefix.
     ///

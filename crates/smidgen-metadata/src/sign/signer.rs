@@ -58,6 +58,20 @@ pub enum SignError {
     Pem(String),
 }
 
+impl SignError {
+    /// A short name that never changes its meaning; the table is in `docs/metadata.md`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSigner => "no_signer",
+            Self::SameKeyTwice { .. } => "same_key_twice",
+            Self::Refused { .. } => "signer_refused",
+            Self::WrongSignature { .. } => "wrong_signature",
+            Self::Randomness(..) => "no_randomness",
+            Self::Pem(..) => "bad_key_file",
+        }
+    }
+}
+
 /// Signs a role with all signers: the bytes of the file to store.
 ///
 /// The form is compact JSON with sorted keys, signatures sorted by key id: the smallest that is stable, so that the same

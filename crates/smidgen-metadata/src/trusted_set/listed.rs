@@ -50,24 +50,19 @@ impl TrustedSet {
     pub fn update_snapshot(&mut self, raw: &[u8]) -> Result<(), VerifyError> {
         let name = RoleName::from(RoleKind::Snapshot);
         let listed = self.listed_snapshot()?;
-        // 5.5.2: "Check against timestamp role's snapshot hash. The hashes of the new snapshot metadata file MUST match
-        // the hashes, if any, listed in the trusted timestamp metadata." The length before that, as 5.5.1 bounds it.
+        // 5.5.2: the bytes are those that timestamp lists, as far as it lists digests; before the signatures, because
+        // it is cheaper. The length, which bounds the download in 5.5.1, likewise.
         check_bytes(&name, raw, listed)?;
-        // 5.5.3: "Check for an arbitrary software attack. The new snapshot metadata file MUST have been signed by a
-        // threshold of keys specified in the trusted root metadata file."
+        // 5.5.3: enough signatures by the keys that root names.
         let parsed = RawMetadata::parse(raw, name.clone(), &self.limits)?;
         let role: Verified<Snapshot> =
             parsed.verify(&signers(&self.root, RoleKind::Snapshot, Authority::TrustedRoot))?;
         // Ours: a snapshot of another shard never belongs to this timestamp, whether digests are listed or not.
         self.check_repository(RoleKind::Snapshot, &role.repository)?;
-        // 5.5.4: "Check against timestamp role's snapshot version. The version number of the new snapshot metadata file
-        // MUST match the version number listed in the trusted timestamp."
+        // 5.5.4: against mixed states: the version is the one that timestamp lists.
         check_version(&name, &*role, listed)?;
         if let Some(trusted) = &self.snapshot {
-            // 5.5.5: "Check for a rollback attack. The version number of the targets metadata file, and all delegated
-            // targets metadata files, if any, in the trusted snapshot metadata file, if any, MUST be less than or equal
-            // to its version number in the new snapshot metadata file. Furthermore, any targets metadata filename that
-            // was listed in the trusted snapshot metadata file, if any, MUST continue to be listed".
+            // 5.5.5: every role that was listed before is listed still, and none with a lower version.
             for (file, seen) in &trusted.role.meta {
                 let listed_role = role_of(file);
                 let Some(now) = role.meta.get(file) else {
@@ -76,8 +71,7 @@ impl TrustedSet {
                 check_no_rollback(&listed_role, now.version, seen.version)?;
             }
         }
-        // 5.5.6: "Check for a freeze attack. The expiration timestamp in the new snapshot metadata file MUST be higher
-        // than the fixed update start time."
+        // 5.5.6: against a mirror that hides news: it must still be valid. 5.5.7, storing it, is the caller's.
         self.check_expiry(name, &*role)?;
         self.snapshot = Some(Held { role, current: true });
         Ok(())
@@ -116,19 +110,15 @@ impl TrustedSet {
     pub fn update_targets(&mut self, raw: &[u8]) -> Result<(), VerifyError> {
         let name = RoleName::from(RoleKind::Targets);
         let listed = self.listed_targets(&name)?;
-        // 5.6.2: "Check against snapshot role's targets hash. The hashes of the new targets metadata file MUST match the
-        // hashes, if any, listed in the trusted snapshot metadata."
+        // 5.6.2: the bytes are those that snapshot lists, as far as it lists digests.
         check_bytes(&name, raw, listed)?;
-        // 5.6.3: "Check for an arbitrary software attack. The new targets metadata file MUST have been signed by a
-        // threshold of keys specified in the trusted root metadata file."
+        // 5.6.3: enough signatures by the keys that root names.
         let parsed = RawMetadata::parse(raw, name.clone(), &self.limits)?;
         let role: Verified<Targets> =
             parsed.verify(&signers(&self.root, RoleKind::Targets, Authority::TrustedRoot))?;
-        // 5.6.4: "Check against snapshot role's targets version. The version number of the new targets metadata file MUST
-        // match the version number listed in the trusted snapshot metadata."
+        // 5.6.4: against mixed states: the version is the one that snapshot lists.
         check_version(&name, &*role, listed)?;
-        // 5.6.5: "Check for a freeze attack. The expiration timestamp in the new targets metadata file MUST be higher
-        // than the fixed update start time."
+        // 5.6.5: against a mirror that hides news: they must still be valid. 5.6.6, storing them, is the caller's.
         self.check_expiry(name, &*role)?;
         self.targets = Some(role);
         Ok(())
@@ -148,8 +138,8 @@ impl TrustedSet {
     }
 
     fn request(&self, role: RoleName, listed: &MetaFile, max_len: u64) -> Request {
-        // 5.3.12: "Set whether consistent snapshots are used as per the trusted root metadata file"; 5.5.1 and 5.6.1 give
-        // the names and say how much to read: what is listed, or the limit.
+        // 5.3.12: whether file names carry versions is for root to say. 5.5.1 and 5.6.1: what is listed bounds the
+        // download, or else the limit.
         let name = if self.root.consistent_snapshot {
             format!("{}.{}.json", listed.version, role.as_str())
         } else {
