@@ -3,7 +3,10 @@
 use anyhow::Result;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
-use crate::commands::{apply, completions, diff, inspect, man, serve};
+use crate::commands::{
+    apply, completions, diff, gc, gen_deltas, init, inspect, man, publish, resign, serve, update, verify,
+    withdraw,
+};
 use crate::exit::Exit;
 use crate::logging::LogFormat;
 use crate::screen::{Screen, Style};
@@ -45,7 +48,15 @@ impl Global {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(init::Init),
+    Publish(publish::Publish),
+    GenDeltas(gen_deltas::GenDeltas),
+    Withdraw(withdraw::Withdraw),
+    Gc(gc::Gc),
+    Verify(verify::Verify),
+    Resign(resign::Resign),
     Serve(serve::Serve),
+    Update(update::Update),
     Diff(diff::Diff),
     Apply(apply::Apply),
     Inspect(inspect::Inspect),
@@ -57,7 +68,15 @@ impl Command {
     /// Runs the command to its end.
     pub(crate) fn run(&self, screen: &Screen) -> Result<Exit> {
         match self {
+            Self::Init(command) => command.run(screen),
+            Self::Publish(command) => command.run(screen),
+            Self::GenDeltas(command) => command.run(screen),
+            Self::Withdraw(command) => command.run(screen),
+            Self::Gc(command) => command.run(screen),
+            Self::Verify(command) => command.run(screen),
+            Self::Resign(command) => command.run(screen),
             Self::Serve(command) => command.run(screen),
+            Self::Update(command) => command.run(screen),
             Self::Diff(command) => command.run(screen),
             Self::Apply(command) => command.run(screen),
             Self::Inspect(command) => command.run(screen),
@@ -105,6 +124,17 @@ mod tests {
             .collect()
     }
 
+    /// Splits as a shell does, as far as our examples go: at spaces outside of double quotes.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('"').enumerate();
+        parts
+            .flat_map(|(index, part)| match index % 2 {
+                0 => part.split_whitespace().map(str::to_owned).collect(),
+                _ => vec![part.to_owned()],
+            })
+            .collect()
+    }
+
     #[test]
     fn definition_is_sound() {
         definition().debug_assert();
@@ -116,7 +146,7 @@ mod tests {
             let examples = examples(command);
             assert!(!examples.is_empty(), "`smidgen {}` has no example in its help", command.get_name());
             for example in examples {
-                let words = example.split_whitespace().take_while(|word| !matches!(*word, ">" | "|" | "&&"));
+                let words = words(&example).into_iter().take_while(|word| word != ">");
                 if let Err(error) = Arguments::try_parse_from(words) {
                     panic!("the help of `smidgen {}` shows `{example}`: {error}", command.get_name());
                 }

@@ -1,15 +1,13 @@
 //! How a failed command is told: a stable code, an exit code, one message, and each cause once.
 
+mod verdict;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use smidgen_delta::diff::DiffError;
-use smidgen_delta::{ApplyError, Fault, ParseError};
-use smidgen_metadata::VerifyError;
-use smidgen_server::store::StoreError;
+use verdict::Verdict;
 
 use crate::exit::Exit;
-use crate::screen::OutputClosed;
 
 /// A failure that the program itself found, before or after the libraries did their part.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +26,7 @@ impl Problem {
 
 /// A failed command, ready to be told to people and to scripts.
 pub(crate) struct Failure {
-    pub(crate) code: String,
+    code: &'static str,
     pub(crate) exit: Exit,
     message: String,
     causes: Vec<String>,
@@ -51,17 +49,16 @@ struct DocumentError<'a> {
 impl Failure {
     /// Reads code and exit from the first error in the chain that knows them.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        let (code, exit) =
-            error.chain().find_map(classify).unwrap_or_else(|| ("failed".to_owned(), Exit::Failed));
+        let verdict = error.chain().find_map(Verdict::on).unwrap_or(Verdict::UNKNOWN);
         let (message, causes) = told_once(error.chain().map(ToString::to_string));
-        Self { code, exit, message, causes }
+        Self { code: verdict.code, exit: verdict.exit, message, causes }
     }
 
     /// A command line that clap refused; its own text already says what is wrong and how to ask for help.
     pub(crate) fn usage(error: &clap::Error) -> Self {
         let text = error.render().to_string();
         let message = text.trim().trim_start_matches("error: ").to_owned();
-        Self { code: "usage".to_owned(), exit: Exit::Usage, message, causes: Vec::new() }
+        Self { code: "usage", exit: Exit::Usage, message, causes: Vec::new() }
     }
 
     /// The lines for standard error.
@@ -79,7 +76,7 @@ impl Failure {
     pub(crate) fn document(&self) -> Document<'_> {
         Document {
             error: DocumentError {
-                code: &self.code,
+                code: self.code,
                 exit_code: self.exit.number(),
                 message: &self.message,
                 causes: &self.causes,
@@ -98,64 +95,6 @@ fn told_once(chain: impl Iterator<Item = String>) -> (String, Vec<String>) {
     }
     let mut told = told.into_iter();
     (told.next().unwrap_or_default(), told.collect())
-}
-
-fn classify(error: &(dyn std::error::Error + 'static)) -> Option<(String, Exit)> {
-    if let Some(problem) = error.downcast_ref::<Problem>() {
-        return Some((problem.code.to_owned(), problem.exit));
-    }
-    if error.is::<OutputClosed>() {
-        return Some(("output_closed".to_owned(), Exit::Done));
-    }
-    if let Some(error) = error.downcast_ref::<std::io::Error>() {
-        return Some(classify_io(error));
-    }
-    if let Some(error) = error.downcast_ref::<StoreError>() {
-        return Some((error.code().to_owned(), store_exit(error)));
-    }
-    if let Some(error) = error.downcast_ref::<VerifyError>() {
-        return Some((error.code().to_owned(), Exit::Untrusted));
-    }
-    let fault = None
-        .or_else(|| error.downcast_ref().map(ParseError::fault))
-        .or_else(|| error.downcast_ref().map(ApplyError::fault))
-        .or_else(|| error.downcast_ref().map(DiffError::fault))?;
-    classify_fault(fault)
-}
-
-fn store_exit(error: &StoreError) -> Exit {
-    match error {
-        StoreError::TooLong { .. } => Exit::Untrusted,
-        StoreError::Exists { .. } | StoreError::Changed { .. } => Exit::Later,
-        StoreError::NotPermitted { .. } | StoreError::DiskFull { .. } => Exit::Refused,
-        _ => Exit::Failed,
-    }
-}
-
-/// `None` where the file system is at fault: then the cause below knows more.
-fn classify_fault(fault: Fault) -> Option<(String, Exit)> {
-    let (code, exit) = match fault {
-        Fault::PatchDamaged => ("patch_damaged", Exit::Untrusted),
-        Fault::PatchUnsupported => ("patch_unsupported", Exit::NotApplicable),
-        Fault::OldDiffers => ("old_differs", Exit::NotApplicable),
-        Fault::LimitExceeded => ("limit_exceeded", Exit::Failed),
-        Fault::Bug => ("bug", Exit::Failed),
-        _ => return None,
-    };
-    Some((code.to_owned(), exit))
-}
-
-fn classify_io(error: &std::io::Error) -> (String, Exit) {
-    use std::io::ErrorKind;
-    let (code, exit) = match error.kind() {
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => ("not_permitted", Exit::Refused),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            ("disk_full", Exit::Refused)
-        }
-        ErrorKind::NotFound => ("not_found", Exit::Failed),
-        _ => ("io", Exit::Failed),
-    };
-    (code.to_owned(), exit)
 }
 
 #[cfg(test)]
@@ -177,7 +116,7 @@ mod tests {
         let error = anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::StorageFull))
             .context("failed to apply");
         let failure = Failure::of(&error);
-        assert_eq!((failure.code.as_str(), failure.exit), ("disk_full", Exit::Refused));
+        assert_eq!((failure.code, failure.exit), ("disk_full", Exit::Refused));
     }
 
     #[test]

@@ -7,9 +7,12 @@ mod failure;
 mod logging;
 mod new_file;
 mod progress;
+mod publishing;
 mod quantity;
 mod runtime;
 mod screen;
+mod updating;
+mod words;
 
 use std::process::ExitCode;
 
@@ -20,7 +23,7 @@ use clap::error::ErrorKind;
 use crate::arguments::Arguments;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::screen::{Screen, Style};
+use crate::screen::{OutputClosed, Screen, Style};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -30,12 +33,11 @@ fn main() -> ExitCode {
     let screen = Screen::new(arguments.global.style());
     match run(&arguments, &screen) {
         Ok(exit) => exit.into(),
+        // A reader that closed the pipe has seen enough.
+        Err(error) if error.is::<OutputClosed>() => Exit::Done.into(),
         Err(error) => {
             let failure = Failure::of(&error);
-            // A reader that closed the pipe has seen enough.
-            if !error.is::<screen::OutputClosed>() {
-                screen.fail(&failure);
-            }
+            screen.fail(&failure);
             failure.exit.into()
         }
     }

@@ -1,4 +1,4 @@
-//! Progress while a command works: bars on a terminal, plain lines where nobody watches them move.
+//! The looks of progress bars. On anything but a terminal there are none.
 
 use std::time::Duration;
 
@@ -9,18 +9,33 @@ use crate::screen::Screen;
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Shows that work goes on whose end is not known; on anything but a terminal, nothing.
+/// Work whose end is not known.
 pub(crate) fn spinner(screen: &Screen, message: &'static str) -> ProgressBar {
+    let bar = begin(screen, "{spinner} {msg} {elapsed:.dim}");
+    bar.set_message(message);
+    bar
+}
+
+/// Things that are counted; how many is told later.
+pub(crate) fn counter(screen: &Screen) -> ProgressBar {
+    begin(screen, "{spinner} [{bar:32}] {pos}/{len} {wide_msg}")
+}
+
+/// Bytes that come in; the message says what they are and what they spare.
+pub(crate) fn download(screen: &Screen) -> ProgressBar {
+    begin(
+        screen,
+        "{spinner} [{bar:32}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {wide_msg}",
+    )
+}
+
+fn begin(screen: &Screen, template: &str) -> ProgressBar {
     if !screen.moves() {
         return ProgressBar::hidden();
     }
-    let spinner = screen.bars().add(ProgressBar::new_spinner().with_message(message));
-    spinner.set_style(style("{spinner} {msg} {elapsed:.dim}"));
-    spinner.enable_steady_tick(TICK);
-    spinner
-}
-
-/// A style from a template of ours; one that indicatif does not take falls back to its default look.
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let bar = screen.bars().add(ProgressBar::new(0));
+    // A template of ours that indicatif does not take falls back to its default look.
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(TICK);
+    bar
 }

@@ -28,6 +28,14 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
+/// How much less than `whole` is `part`: "98.6 % saved", or the honest opposite.
+pub(crate) fn saving(part: u64, whole: u64) -> String {
+    if part > whole {
+        return format!("{} more", percent(part - whole, whole));
+    }
+    format!("{} saved", percent(whole - part, whole))
+}
+
 /// Lines of a table: the first column to the left, all others to the right.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -68,6 +76,12 @@ mod tests {
         assert_eq!(percent(7, 0), "-");
         assert_eq!(percent(999_999, 1_000_000), "99.9 %");
         assert_eq!(percent(9, 7), "128.6 %");
+    }
+
+    #[test]
+    fn a_loss_is_not_called_a_saving() {
+        assert_eq!(saving(25, 100), "75.0 % saved");
+        assert_eq!(saving(125, 100), "25.0 % more");
     }
 
     #[test]

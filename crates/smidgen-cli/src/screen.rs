@@ -18,6 +18,7 @@ pub(crate) struct Style {
 }
 
 /// Standard output and standard error, shared with the progress bars so that neither tears the other.
+#[derive(Clone)]
 pub(crate) struct Screen {
     style: Style,
     bars: MultiProgress,
@@ -46,6 +47,13 @@ impl Screen {
     /// Writes a command's result: the report as one line of JSON, or the text made from it.
     pub(crate) fn show<R: Serialize>(&self, report: &R, text: impl FnOnce(&R) -> String) -> Result<()> {
         if self.style.json { self.print(&json_line(report)?) } else { self.print(&text(report)) }
+    }
+
+    /// Writes a line for people to standard error, above the bars.
+    pub(crate) fn remark(&self, line: &str) {
+        if !self.style.quiet {
+            self.bars.suspend(|| complain(&format!("{line}\n")));
+        }
     }
 
     /// Writes a failure: always for people on standard error, and with `--json` as the document as well.

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
+use smidgen_client::storage::ReadFile;
+use smidgen_client::{Disk, Storage as _};
 use smidgen_delta::{Limits, Patch};
-use smidgen_server::mapped::Frozen;
 
 use crate::exit::Exit;
+use crate::failure::Problem;
 use crate::new_file::NewFile;
 use crate::quantity::bytes;
 use crate::screen::Screen;
@@ -58,9 +60,9 @@ impl Apply {
     }
 
     fn apply(&self) -> Result<Report> {
-        let raw = freeze(&self.patch)?;
+        let raw = open(&self.patch)?;
         let patch = Patch::open(&*raw, &Limits::default())?;
-        let old = freeze(&self.old)?;
+        let old = open(&self.old)?;
         let permissions = std::fs::metadata(&self.old)?.permissions();
         let mut new = NewFile::create(&self.new, &[&self.old, &self.patch])?;
         let applied = patch.apply(&&*old, &mut new)?;
@@ -69,11 +71,18 @@ impl Apply {
             new: self.new.clone(),
             new_size: applied.new_size,
             new_digest: applied.new_digest.to_string(),
-            patch_size: raw.len() as u64,
+            patch_size: raw.size(),
         })
     }
 }
 
-fn freeze(path: &Path) -> Result<Frozen> {
-    Frozen::copy_of(path, None).with_context(|| format!("failed to read {}", path.display()))
+/// Opens a file for positioned reads, so that memory stays within what the patch promises.
+fn open(path: &Path) -> Result<Box<dyn ReadFile>> {
+    let context = || format!("failed to read {}", path.display());
+    if !std::fs::metadata(path).with_context(context)?.is_file() {
+        let message =
+            format!("{} is not a regular file, and only such can be read at any place", path.display());
+        return Err(Problem::new(Exit::Usage, "not_a_file", message).into());
+    }
+    Disk.open(path).with_context(context)
 }

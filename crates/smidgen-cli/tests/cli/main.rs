@@ -3,9 +3,13 @@
 // The lints that spare tests look for this.
 #![cfg(test)]
 
+mod bad_input;
 mod builds;
 mod help;
+mod interruption;
+mod journey;
 mod patch_files;
 mod program;
+mod publisher;
 mod server;
 mod serving;

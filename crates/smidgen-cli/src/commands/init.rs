@@ -1,0 +1,63 @@
+//! `smidgen init`: makes keys and an empty signed repository.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use smidgen_metadata::Name;
+use smidgen_server::keys::Keys;
+use smidgen_server::repository::{InitReport, Repository};
+use smidgen_server::store::Store;
+
+use crate::exit::Exit;
+use crate::publishing::Publishing;
+use crate::runtime;
+use crate::screen::Screen;
+
+const EXAMPLES: &str = "\
+DIR must not be inside REPO: REPO is what gets served. Keys that are there already are used.
+
+Examples:
+  $ smidgen init repo --keys keys
+  $ smidgen init /srv/updates --keys ~/smidgen-keys --name editor-updates";
+
+/// Make keys and an empty signed repository
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Init {
+    /// The repository: a folder, made when missing, or a URL.
+    repo: String,
+    /// Where the secret keys go, outside of the repository.
+    #[arg(long, value_name = "DIR")]
+    keys: PathBuf,
+    /// The repository's signed name [default: a random one].
+    #[arg(long)]
+    name: Option<Name>,
+}
+
+impl Init {
+    pub(crate) fn run(&self, screen: &Screen) -> Result<Exit> {
+        let report = runtime::block_on(self.init(screen))
+            .with_context(|| format!("failed to make a repository in {}", self.repo))?;
+        screen.show(&report, |report| {
+            format!(
+                "made the repository {name} in {repo}\n\
+                 clients start to trust from {repo}/{root}: ship it with the program (sha256 {digest})\n\
+                 keys are in {keys}: back them up, and take root-*.pem off this machine\n",
+                name = report.name,
+                repo = self.repo,
+                root = report.root,
+                digest = report.root_sha256,
+                keys = self.keys.display(),
+            )
+        })?;
+        Ok(Exit::Done)
+    }
+
+    async fn init(&self, screen: &Screen) -> Result<InitReport> {
+        let store = Store::create(&self.repo)?;
+        let keys = Keys::create(&self.keys, &store)?;
+        let repository = Repository::new(store);
+        Ok(repository.init(&keys, self.name.clone(), &Publishing::new(screen)).await?)
+    }
+}
