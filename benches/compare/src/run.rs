@@ -16,7 +16,8 @@ use crate::probe::{self, Usage};
 use crate::results::{Circumstances, Cost, Figures, Outcome, PairResult, PeerResult, Results};
 use crate::verdict::{self, Finding};
 
-/// CPU seconds after which applying is not repeated any more.
+/// Applying is short, and so is what it is judged by: it is repeated so often, unless that takes this many CPU seconds.
+const APPLY_ROUNDS: usize = 7;
 const APPLY_SECONDS: f64 = 10.0;
 /// Rounds that peers of a judged ratio get in any case: one round can be unlucky.
 const JUDGED_ROUNDS: usize = 2;
@@ -39,7 +40,7 @@ pub(crate) struct Arguments {
     /// End with an error if one of our codecs misses what is demanded of it.
     #[arg(long)]
     judge: bool,
-    /// Runs of each job at most.
+    /// Runs of each diff at most.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
     /// CPU seconds after which a peer's diff is not repeated any more.
@@ -175,7 +176,7 @@ impl<'a> Bench<'a> {
                 trial.diff(round, self.arguments);
             }
         }
-        for round in 0..usize::from(self.arguments.rounds) {
+        for round in 0..APPLY_ROUNDS {
             for trial in &mut trials {
                 trial.apply(round, self.arguments)?;
             }
