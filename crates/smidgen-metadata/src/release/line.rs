@@ -77,6 +77,7 @@ impl Line {
             if newest.as_ref().is_none_or(|(sequence, _)| *sequence < release.sequence) {
                 newest = Some((release.sequence, history));
             }
+            read.history.push(HistoryEntry { withdrawn, ..release.to_history() });
             if withdrawn {
                 read.tombstone = Some(release);
             } else {
@@ -85,8 +86,7 @@ impl Line {
         }
         let Some((_, history)) = newest else { return Ok(None) };
         read.releases.sort_by_key(|release| release.sequence);
-        read.history = read_history(history, &prefix)?;
-        read.history.extend(read.releases.iter().map(Release::to_history));
+        read.history.extend(read_history(history, &prefix)?);
         read.history.sort_by_key(|entry| entry.sequence);
         let twice = read.history.windows(2).find(|pair| matches!(pair, [a, b] if a.sequence == b.sequence));
         if let Some([entry, _]) = twice {
@@ -104,10 +104,11 @@ impl Line {
         let prefix = line.target_prefix();
         targets.targets.retain(|path, _| !path.starts_with(&prefix));
         let listed = if self.releases.is_empty() { self.tombstone.as_slice() } else { &self.releases };
-        let mut history: Vec<&HistoryEntry> =
-            self.history.iter().filter(|entry| !self.is_listed(entry.sequence)).collect();
         // Listed releases are remembered by being listed; both together stay within the cap.
-        let cap = HISTORY_CAP.saturating_sub(self.releases.len());
+        let is_listed =
+            |entry: &&HistoryEntry| listed.iter().any(|release| release.sequence == entry.sequence);
+        let mut history: Vec<&HistoryEntry> = self.history.iter().filter(|entry| !is_listed(entry)).collect();
+        let cap = HISTORY_CAP.saturating_sub(listed.len());
         history.drain(..history.len().saturating_sub(cap));
         for (index, release) in listed.iter().enumerate().rev() {
             let mut target = release.write();
@@ -251,10 +252,6 @@ impl Line {
     /// The listed releases, to change what may change: patches that are added later, notes.
     pub fn releases_mut(&mut self) -> impl Iterator<Item = &mut Release> {
         self.releases.iter_mut()
-    }
-
-    fn is_listed(&self, sequence: u64) -> bool {
-        self.releases.iter().any(|release| release.sequence == sequence)
     }
 }
 
