@@ -163,3 +163,8 @@ impl fmt::Display for DeltaReport {
         table::write(&self.rows, f)
     }
 }
+
+/// The example of the documentation is compiled with the crate's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/pipeline.md")]
+struct Documentation;

@@ -214,7 +214,7 @@ pub async fn publish_all(
             Plan::Ready(planned) => planned,
             Plan::Work(work) => {
                 drop(lock);
-                work::run(repository.store(), &mut artifacts, work, options, reporter).await?;
+                work::run(repository, &mut artifacts, work, options, reporter).await?;
                 continue;
             }
         };

@@ -22,6 +22,7 @@ use crate::publish::PublishRequest;
 /// platform = "x86_64-linux"
 /// plugins = ["markdown@1.3.1:important", "spell@2.0.0"]
 /// name = "editor"                     # default: the file's name
+/// mode = "755"                        # default: the file's mode
 /// ```
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +57,10 @@ pub struct Artifact {
     pub plugins: Vec<PluginRelease>,
     /// The name that clients install it under; the file's own when left out.
     pub name: Option<Name>,
+    /// Permission bits of the installed file, in octal; the file's own when left out. Pipelines that pass builds from job to
+    /// job often lose them.
+    #[serde(default, deserialize_with = "mode")]
+    pub mode: Option<u32>,
 }
 
 /// A manifest that cannot be used.
@@ -106,6 +111,16 @@ fn plugins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PluginRelea
     texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
+fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match u32::from_str_radix(&text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(Some(mode)),
+        _ => Err(D::Error::custom(format!(
+            "found the mode {text:?}, expected three octal digits such as \"755\""
+        ))),
+    }
+}
+
 impl Manifest {
     /// Reads the manifest at `path` and makes the artifacts' paths relative to the working folder.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
@@ -134,7 +149,7 @@ impl Manifest {
         let request = |artifact: &Artifact| PublishRequest {
             file: artifact.path.clone(),
             name: artifact.name.clone(),
-            mode: None,
+            mode: artifact.mode,
             product: self.product.clone(),
             channel: self.channel.clone(),
             platform: artifact.platform.clone(),
@@ -144,5 +159,60 @@ impl Manifest {
             notes: self.notes.clone(),
         };
         self.artifacts.iter().map(request).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "product = \"editor\"\nversion = \"4.12.1\"\n";
+
+    fn parse(rest: &str) -> Result<Manifest, ManifestError> {
+        Manifest::parse(&format!("{HEAD}{rest}"), Path::new("/home/me"), "release.toml")
+    }
+
+    #[test]
+    fn reads_what_the_documentation_shows() {
+        let documentation = include_str!("../../../../docs/pipeline.md");
+        let (_, rest) = documentation.split_once("```toml\n").unwrap();
+        let (text, _) = rest.split_once("```").unwrap();
+        let manifest = Manifest::parse(text, Path::new("/src"), "release.toml").unwrap();
+        let requests = manifest.requests();
+        assert_eq!(requests.len(), 2);
+        assert_eq!(requests[0].file, Path::new("/src/dist/x86_64-linux/editor"));
+        assert_eq!(requests[0].severity, Severity::Important);
+        assert_eq!(requests[0].plugins[0].to_string(), "markdown@1.3.1:important");
+        assert_eq!(requests[0].mode, Some(0o755));
+        assert_eq!(requests[1].name.as_deref(), Some("editor"));
+    }
+
+    #[test]
+    fn leaves_out_what_has_a_default() {
+        let manifest = parse("[[artifact]]\npath = \"editor\"\nplatform = \"x86_64-linux\"").unwrap();
+        let request = &manifest.requests()[0];
+        assert_eq!(request.channel.as_str(), "stable");
+        assert_eq!(request.severity, Severity::Routine);
+        assert_eq!((request.mode, &request.name, &request.notes), (None, &None, &None));
+        assert_eq!(request.file, Path::new("/home/me/editor"));
+    }
+
+    #[test]
+    fn says_where_and_what_is_wrong() {
+        let artifact = "[[artifact]]\npath = \"editor\"\nplatform = \"x86_64-linux\"\n";
+        for (rest, part) in [
+            ("", "lists no artifact"),
+            (&format!("severity = \"grave\"\n{artifact}"), "line 3"),
+            (&format!("colour = \"red\"\n{artifact}"), "colour"),
+            (&format!("{artifact}plugins = [\"spell\"]"), "NAME@VERSION"),
+            (&format!("{artifact}mode = \"4755\""), "expected three octal digits"),
+            (&format!("{artifact}name = \"../editor\""), "../editor"),
+        ] {
+            let error = parse(rest).unwrap_err();
+            assert_eq!(error.code(), "manifest_malformed");
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
+        let missing = Manifest::read(Path::new("/nonexistent/release.toml")).unwrap_err();
+        assert_eq!(missing.code(), "manifest_unreadable");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smidgen_metadata::{Blake3, BuildLine, BuildPrefix, Name, Sha256};
+use smidgen_metadata::{Blake3, BuildLine, BuildPrefix, Name, Release, Sha256};
 
 use super::{PublishError, PublishRequest};
 use crate::encode::{Attempt, Build, MadeFull, blake3_of};
@@ -20,6 +20,8 @@ pub(super) struct Artifact {
     pub(super) mode: u32,
     pub(super) build: Arc<Build>,
     pub(super) full: Option<MadeFull>,
+    /// Old releases that are not listed any more, by sequence; `None`: nothing is left of them.
+    pub(super) recalled: BTreeMap<u64, Option<Release>>,
     /// By the sequence of the old build.
     pub(super) attempts: BTreeMap<u64, Attempt>,
     /// Of a release that is listed already: which of its files are as they should be.
@@ -58,6 +60,7 @@ impl Artifact {
             mode,
             build: Arc::new(build),
             full: None,
+            recalled: BTreeMap::new(),
             attempts: BTreeMap::new(),
             health: None,
             request,

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use smidgen_delta::full::Expected;
 use smidgen_delta::{Digest, Limits};
-use smidgen_metadata::{BuildLine, Release};
+use smidgen_metadata::{BuildLine, HistoryEntry, Line, RawMetadata, Release, RoleKind, Targets};
 use tokio::sync::OnceCell;
 
 use crate::encode::Build;
+use crate::layout::{METADATA, Versioned};
+use crate::repository::Repository;
 use crate::store::Store;
 
 /// An old build that is read when the first job needs it, and dropped after the last.
@@ -35,7 +37,7 @@ impl OldBuild {
 }
 
 /// Reads a release's build from its full copy, or else from its raw file.
-pub(crate) async fn read(
+async fn read(
     store: &Store,
     line: &BuildLine,
     release: &Release,
@@ -62,4 +64,36 @@ pub(crate) async fn read(
         }
     }
     Err(format!("the old build cannot be read back: {reason}"))
+}
+
+/// How many older targets files are searched.
+const RECALLED_VERSIONS: usize = 64;
+
+/// Looks for a release that is not listed any more in the older targets files that `gc` has not removed yet.
+///
+/// Their signatures do not matter: the build that is read back has to be the one of the signed history, and all that is
+/// made of it is a patch that nobody takes who does not have it.
+pub(super) async fn recall(
+    repository: &Repository,
+    line: &BuildLine,
+    entry: &HistoryEntry,
+) -> Option<Release> {
+    let (store, limits) = (repository.store(), repository.limits());
+    let files = store.list(METADATA).await.ok()?;
+    let mut versions: Vec<u64> =
+        files.iter().filter_map(|file| Versioned::Targets.version(&file.key)).collect();
+    versions.sort_unstable();
+    for version in versions.into_iter().rev().take(RECALLED_VERSIONS) {
+        let Ok(bytes) = store.read(&Versioned::Targets.key(version), limits.max_targets_len).await else {
+            continue;
+        };
+        let raw = RawMetadata::parse(&bytes, RoleKind::Targets, &limits);
+        let Ok(targets) = raw.and_then(|raw| raw.read_unverified::<Targets>()) else { continue };
+        let Ok(Some(listed)) = Line::read(&targets, line) else { continue };
+        let found = listed.release(entry.sequence).filter(|release| release.blake3.prefix() == entry.build);
+        if let Some(release) = found {
+            return Some(release.clone());
+        }
+    }
+    None
 }

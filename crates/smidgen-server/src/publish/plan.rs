@@ -24,6 +24,8 @@ pub(super) enum Plan {
 pub(super) enum Work {
     /// Read the stored files of a release that is listed already.
     Inspect { artifact: usize, release: Box<Release> },
+    /// Look for an old release that is not listed any more.
+    Recall { artifact: usize, entry: Box<HistoryEntry> },
     /// Make the full copy.
     Full { artifact: usize },
     /// Make the patch from an old release.
@@ -176,19 +178,30 @@ fn quote(notes: Option<&String>) -> String {
     notes.map_or_else(|| "none".into(), |notes| format!("{notes:?}"))
 }
 
-/// A new release: its full copy and a patch from each of the newest releases, as far as they pay.
+/// A new release: its full copy and a patch from each of the builds before it, as far as they pay. Withdrawn builds too:
+/// whoever has one needs the way out most.
 fn plan_new(
     index: usize,
     artifact: &Artifact,
     line: &Line,
     options: &PublishOptions,
 ) -> Result<Planned, Vec<Work>> {
-    let olds: Vec<&Release> = line.releases().iter().rev().take(options.previous).collect();
-    let mut work: Vec<Work> = olds
-        .iter()
-        .filter(|old| !artifact.attempts.contains_key(&old.sequence))
-        .map(|old| Work::Patch { artifact: index, old: Box::new((*old).clone()) })
-        .collect();
+    let mut olds: Vec<(&HistoryEntry, Option<&Release>)> = Vec::new();
+    let mut work = Vec::new();
+    for entry in line.history().iter().rev().take(options.previous) {
+        let old = match (line.release(entry.sequence), artifact.recalled.get(&entry.sequence)) {
+            (Some(listed), _) => Some(listed),
+            (None, Some(recalled)) => recalled.as_ref(),
+            (None, None) => {
+                work.push(Work::Recall { artifact: index, entry: Box::new(entry.clone()) });
+                continue;
+            }
+        };
+        if let Some(old) = old.filter(|old| !artifact.attempts.contains_key(&old.sequence)) {
+            work.push(Work::Patch { artifact: index, old: Box::new(old.clone()) });
+        }
+        olds.push((entry, old));
+    }
     let Some(full) = artifact.full.as_ref() else {
         work.push(Work::Full { artifact: index });
         return Err(work);
@@ -217,21 +230,21 @@ fn plan_new(
         files.push((release.raw_path(&artifact.line), artifact.raw_bytes()));
     }
     let mut patches = Vec::new();
-    for old in olds {
-        let Some(attempt) = artifact.attempts.get(&old.sequence) else { continue };
-        let outcome = match decide(attempt, full) {
-            Ok(made) => {
+    for (entry, old) in olds {
+        let attempt = old.and_then(|old| artifact.attempts.get(&old.sequence));
+        let outcome = match attempt.map(|attempt| decide(attempt, full)) {
+            None => PatchOutcome::Skipped {
+                reason: "the old build is not listed any more, and its files are gone".into(),
+            },
+            Some(Err(reason)) => PatchOutcome::Skipped { reason },
+            Some(Ok(made)) => {
                 files.push((made.entry.path(), made.bytes.clone()));
                 release.patches.push(made.entry.clone());
                 outcome_of(made, full.blob.size)
             }
-            Err(reason) => PatchOutcome::Skipped { reason },
         };
-        patches.push(PatchReport {
-            old_version: old.version.to_string(),
-            old_sequence: old.sequence,
-            outcome,
-        });
+        let (old_version, old_sequence) = (entry.version.to_string(), entry.sequence);
+        patches.push(PatchReport { old_version, old_sequence, outcome });
     }
     let (outcome, sequence) = (Published::Added, release.sequence);
     Ok(Planned { outcome, sequence, release: Some(release), listed: false, files, patches })

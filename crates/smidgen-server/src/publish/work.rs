@@ -9,25 +9,27 @@ use smidgen_delta::Limits;
 use smidgen_metadata::{Blake3, BuildLine, Release};
 
 use super::artifact::{Artifact, Health};
-use super::old::OldBuild;
+use super::old::{OldBuild, recall};
 use super::plan::Work;
 use super::{PublishError, PublishOptions};
 use crate::budget::{Gate, full_memory, patch_memory};
 use crate::digests::digest;
 use crate::encode::{self, Attempt, EncodeError, MadeFull, blake3_of};
+use crate::repository::Repository;
 use crate::store::Store;
 use crate::{Event, Reporter};
 
 /// What a piece of work gave.
 enum Done {
     Inspected { artifact: usize, health: Health },
+    Recalled { artifact: usize, sequence: u64, release: Option<Release> },
     Full { artifact: usize, made: MadeFull },
     Patch { artifact: usize, old_sequence: u64, attempt: Attempt },
 }
 
 /// What all workers share.
 struct Workshop<'a> {
-    store: &'a Store,
+    repository: &'a Repository,
     artifacts: &'a [Artifact],
     options: &'a PublishOptions,
     limits: Limits,
@@ -37,7 +39,7 @@ struct Workshop<'a> {
 
 /// Does all of `work`, and gives the results to their artifacts.
 pub(super) async fn run(
-    store: &Store,
+    repository: &Repository,
     artifacts: &mut [Artifact],
     mut work: Vec<Work>,
     options: &PublishOptions,
@@ -48,7 +50,7 @@ pub(super) async fn run(
         reporter.event(&Event::PatchesPlanned { count: patches });
     }
     let shop = Workshop {
-        store,
+        repository,
         artifacts,
         options,
         limits: Limits::default(),
@@ -81,6 +83,9 @@ pub(super) async fn run(
             Done::Inspected { artifact, health } => {
                 give(artifacts, artifact, |artifact| artifact.health = Some(health));
             }
+            Done::Recalled { artifact, sequence, release } => {
+                give(artifacts, artifact, |artifact| _ = artifact.recalled.insert(sequence, release));
+            }
             Done::Full { artifact, made } => give(artifacts, artifact, |artifact| artifact.full = Some(made)),
             Done::Patch { artifact, old_sequence, attempt } => {
                 give(artifacts, artifact, |artifact| _ = artifact.attempts.insert(old_sequence, attempt));
@@ -101,7 +106,7 @@ impl Workshop<'_> {
     fn memory(&self, work: &Work) -> u64 {
         let new_size = |index: &usize| self.artifacts.get(*index).map_or(0, |artifact| artifact.build.size());
         match work {
-            Work::Inspect { .. } => 0,
+            Work::Inspect { .. } | Work::Recall { .. } => 0,
             Work::Full { artifact } => full_memory(new_size(artifact)),
             Work::Patch { artifact, old } => patch_memory(old.size, new_size(artifact)),
         }
@@ -110,14 +115,19 @@ impl Workshop<'_> {
     async fn perform(&self, work: Work, old: Option<Arc<OldBuild>>) -> Result<Option<Done>, PublishError> {
         let _share = self.gate.enter(self.memory(&work)).await;
         let (Work::Inspect { artifact: index, .. }
+        | Work::Recall { artifact: index, .. }
         | Work::Full { artifact: index }
         | Work::Patch { artifact: index, .. }) = &work;
         let Some(artifact) = self.artifacts.get(*index) else { return Ok(None) };
         let index = *index;
         let done = match (work, old) {
             (Work::Inspect { release, .. }, _) => {
-                let health = inspect(self.store, &artifact.line, &release).await;
+                let health = inspect(self.repository.store(), &artifact.line, &release).await;
                 Done::Inspected { artifact: index, health }
+            }
+            (Work::Recall { entry, .. }, _) => {
+                let release = recall(self.repository, &artifact.line, &entry).await;
+                Done::Recalled { artifact: index, sequence: entry.sequence, release }
             }
             (Work::Full { .. }, _) => Done::Full { artifact: index, made: self.full(artifact).await? },
             (Work::Patch { old: release, .. }, old) => {
@@ -149,7 +159,7 @@ impl Workshop<'_> {
     ) -> Result<Attempt, PublishError> {
         let pair = artifact.pair(&release.version, release.sequence);
         self.reporter.event(&Event::PatchStarted { pair: pair.clone() });
-        let old = match old.read(self.store, &self.limits, self.options.scratch.as_ref()).await {
+        let old = match old.read(self.repository.store(), &self.limits, self.options.scratch.as_ref()).await {
             Ok(old) => old,
             Err(reason) => return Ok(Attempt::Skipped { reason }),
         };
