@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 
 use crate::{
-    Codec, Digest, Fault, Header, VERSION,
+    Codec, Digest, Fault, Header, SectionKind, VERSION,
     header::{MIN_WINDOW_LOG, SectionHeader},
 };
 
@@ -18,16 +18,20 @@ pub(crate) mod pack;
 mod script;
 mod suffixes;
 
-use pack::Packed;
+use pack::{Packed, Strength, pack};
 use script::Script;
 
 /// The old file must be shorter than this: the suffix array counts in 32 bits.
 pub const MAX_OLD_SIZE: u64 = i32::MAX as u64;
 
+/// Streams up to this many bytes are packed at full strength without asking.
+const CHEAP_STREAM: usize = 1 << 20;
+
 /// Which codec's patch to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CodecChoice {
-    /// All codecs are tried, the smallest patch is kept.
+    /// The smallest patch is kept. bidiff's stream is long, and packing it at full strength takes longer than all the
+    /// rest: a long one is only packed so if it is near the classic patch when both are packed quickly.
     #[default]
     Smallest,
     /// One codec, whatever comes of it.
@@ -108,23 +112,31 @@ pub fn diff(old: &[u8], new: &[u8], options: &DiffOptions) -> Result<Vec<u8>, Di
         return Err(DiffError::OldTooLarge { found: old.len() as u64, limit: MAX_OLD_SIZE });
     }
     let script = Script::find(old, new);
-    let codecs: &[Codec] = match &options.codec {
-        CodecChoice::Smallest => &[Codec::Classic, Codec::Bidiff],
-        CodecChoice::Only(codec) => std::slice::from_ref(codec),
-    };
     let promise = Promise { old_digest: Digest::of(old), new_digest: Digest::of(new) };
-    let mut smallest: Option<Vec<u8>> = None;
-    for &codec in codecs {
-        let sections = match codec {
-            Codec::Classic => classic::encode(&script, options.threads)?,
-            Codec::Bidiff => bidiff::encode(&script)?,
-        };
-        let patch = assemble(codec, &script, &promise, sections);
-        if smallest.as_ref().is_none_or(|smallest| patch.len() < smallest.len()) {
-            smallest = Some(patch);
+    let classic = |strength| {
+        let sections = classic::encode(&script, strength, options.threads)?;
+        Ok(assemble(Codec::Classic, &script, &promise, sections))
+    };
+    let interleaved = |stream: &[u8], strength| {
+        let sections = vec![pack(SectionKind::Interleaved, stream, strength)?];
+        Ok(assemble(Codec::Bidiff, &script, &promise, sections))
+    };
+    match options.codec {
+        CodecChoice::Only(Codec::Classic) => classic(Strength::Full),
+        CodecChoice::Only(Codec::Bidiff) => interleaved(&bidiff::stream(&script)?, Strength::Full),
+        CodecChoice::Smallest => {
+            let stream = bidiff::stream(&script)?;
+            let is_cheap = stream.len() <= CHEAP_STREAM;
+            let may_win =
+                is_cheap || interleaved(&stream, Strength::Quick)?.len() <= classic(Strength::Quick)?.len();
+            let classic = classic(Strength::Full)?;
+            if !may_win {
+                return Ok(classic);
+            }
+            let interleaved = interleaved(&stream, Strength::Full)?;
+            Ok(if interleaved.len() < classic.len() { interleaved } else { classic })
         }
     }
-    Ok(smallest.unwrap_or_default())
 }
 
 struct Promise {

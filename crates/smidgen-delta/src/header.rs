@@ -39,7 +39,7 @@ pub enum SectionKind {
     AddLens = 1,
     /// Length of the extra part of each control.
     ExtraLens = 2,
-    /// Movement in the old file after each control.
+    /// Movement in the old file before each control.
     Seeks = 3,
     /// Bytes of the add parts taken over unchanged before each run of changed ones.
     Gaps = 4,

@@ -130,9 +130,37 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The next number, one that has its high bits first.
+    /// Adds the next raw bytes to those of `out`; otherwise as [`read_exact`](Self::read_exact).
+    pub(crate) fn add_exact(&mut self, out: &mut [u8], at: u64) -> Result<(), ApplyError> {
+        let mut rest = out;
+        loop {
+            let len = rest.len().min(self.buffered().len());
+            let (filled, unfilled) = rest.split_at_mut(len);
+            for (byte, difference) in filled.iter_mut().zip(self.buffered()) {
+                *byte = byte.wrapping_add(*difference);
+            }
+            self.start = self.start.saturating_add(len);
+            rest = unfilled;
+            if rest.is_empty() {
+                return Ok(());
+            }
+            if self.raw_left == 0 {
+                return Err(self.fault("is used up", at));
+            }
+            self.refill()?;
+        }
+    }
+
+    /// The next number, one that has its high bits first. Most have one byte only.
+    #[inline]
     pub(crate) fn number(&mut self, at: u64) -> Result<u64, ApplyError> {
-        self.number_with(varint::read_high_first, at)
+        match self.buffered().first() {
+            Some(&byte) if byte < 0x80 => {
+                self.start = self.start.saturating_add(1);
+                Ok(byte.into())
+            }
+            _ => self.number_with(varint::read_high_first, at),
+        }
     }
 
     /// The next number, one that has its low bits first.
@@ -285,7 +313,10 @@ pub(crate) fn plain_decoder(window_log: u32) -> Result<DCtx<'static>, &'static s
 #[allow(clippy::arithmetic_side_effects, reason = "test code on numbers of its own")]
 mod tests {
     use super::*;
-    use crate::{SectionKind, diff::pack::pack};
+    use crate::{
+        SectionKind,
+        diff::pack::{Strength, pack},
+    };
 
     /// Bytes that zstd cannot shrink.
     fn noise(len: usize) -> Vec<u8> {
@@ -301,7 +332,7 @@ mod tests {
     fn a_section_takes_no_more_memory_than_is_said() {
         for len in [1, 1000, 1024, 1025, 100_000, 131_072, 1 << 20, (1 << 23) + 1] {
             let raw = noise(len);
-            let packed = pack(SectionKind::Extra, &raw).unwrap();
+            let packed = pack(SectionKind::Extra, &raw, Strength::Quick).unwrap();
             let header = SectionHeader {
                 kind: SectionKind::Extra,
                 raw_size: raw.len() as u64,

@@ -1,22 +1,154 @@
-//! Patches made and applied again.
+//! Patches made and applied again, by the decoder, by its slow twin, and by bipatch.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
+use std::num::NonZeroUsize;
+
+use proptest::prelude::*;
 use smidgen_delta::{
-    Codec, Limits, Patch,
-    diff::{DiffOptions, diff},
+    Codec, Digest, Limits, Patch,
+    diff::{CodecChoice, DiffOptions, diff},
 };
+use support::{Parts, Seeded};
+
+mod support;
+
+fn options(codec: Codec) -> DiffOptions {
+    DiffOptions::default().with_codec(codec)
+}
+
+fn apply(patch: &[u8], old: &[u8]) -> Vec<u8> {
+    let patch = Patch::open(patch, &Limits::default()).unwrap();
+    let mut new = Vec::new();
+    let applied = patch.apply(&old, &mut new).unwrap();
+    assert_eq!(applied.new_digest, Digest::of(&new));
+    assert_eq!(applied.new_size, new.len() as u64);
+    new
+}
+
+/// Both codecs, three decoders.
+fn judge(old: &[u8], new: &[u8]) {
+    let classic = diff(old, new, &options(Codec::Classic)).unwrap();
+    assert!(apply(&classic, old) == new, "classic");
+    assert!(Parts::parse(&classic).apply(old) == new, "the classic codec's twin");
+    let interleaved = diff(old, new, &options(Codec::Bidiff)).unwrap();
+    assert!(apply(&interleaved, old) == new, "bipatch inside our bounds");
+
+    let stream = Parts::parse(&interleaved).raw(0);
+    if !new.is_empty() {
+        let mut reader = bipatch::Reader::new(&stream[..], std::io::Cursor::new(old)).unwrap();
+        let mut rebuilt = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut rebuilt).unwrap();
+        assert!(rebuilt == new, "bipatch on its own");
+    }
+    let counted = |patch: &[u8]| Patch::open(patch, &Limits::default()).unwrap().inspect().unwrap();
+    let (classic, interleaved) = (counted(&classic), counted(&interleaved));
+    assert_eq!(classic, interleaved, "the codecs hold the same steps");
+    assert_eq!(classic.add_zero + classic.add_non_zero + classic.extra, new.len() as u64);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn every_decoder_rebuilds_edited_programs(seed: u64, len in 1_usize..60_000, edits in 0_usize..40) {
+        let mut seeded = Seeded(seed);
+        let old = seeded.program(len);
+        let new = seeded.edited(&old, edits);
+        judge(&old, &new);
+    }
+
+    #[test]
+    fn every_decoder_rebuilds_small_and_odd_files(
+        old in prop::collection::vec(0_u8..3, 0..80),
+        new in prop::collection::vec(0_u8..3, 0..80),
+    ) {
+        judge(&old, &new);
+    }
+}
 
 #[test]
-fn both_codecs_rebuild_the_new_file() {
-    let old: Vec<u8> = (0..100_000_u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
-    let mut new = old.clone();
-    new.splice(5000..5100, [7; 333]);
-    new[300_000] ^= 5;
-    for codec in [Codec::Classic, Codec::Bidiff] {
-        let bytes = diff(&old, &new, &DiffOptions::default().with_codec(codec)).unwrap();
-        let patch = Patch::open(bytes, &Limits::default()).unwrap();
-        let mut rebuilt = Vec::new();
-        patch.apply(&old, &mut rebuilt).unwrap();
-        assert!(rebuilt == new, "{codec}");
-        assert_eq!(patch.inspect().unwrap().extra, 333);
+fn a_diff_does_not_depend_on_threads() {
+    let mut seeded = Seeded(5);
+    let old = seeded.program(200_000);
+    let new = seeded.edited(&old, 300);
+    for codec in [CodecChoice::Smallest, CodecChoice::Only(Codec::Classic), CodecChoice::Only(Codec::Bidiff)]
+    {
+        let with_threads = |threads| {
+            let mut options = DiffOptions::default().with_threads(NonZeroUsize::new(threads).unwrap());
+            options.codec = codec;
+            diff(&old, &new, &options).unwrap()
+        };
+        let patch = with_threads(1);
+        for threads in [2, 3, 16] {
+            assert!(with_threads(threads) == patch, "{codec:?} with {threads} threads");
+        }
     }
+}
+
+#[test]
+fn the_smallest_patch_is_no_larger_than_any() {
+    let mut seeded = Seeded(6);
+    let old = seeded.program(50_000);
+    let mut new = seeded.edited(&old, 20);
+    for _ in 0..3 {
+        let smallest = diff(&old, &new, &DiffOptions::default()).unwrap();
+        for codec in [Codec::Classic, Codec::Bidiff] {
+            assert!(smallest.len() <= diff(&old, &new, &options(codec)).unwrap().len(), "{codec}");
+        }
+        new = seeded.edited(&new, 200);
+    }
+}
+
+/// A small ELF header followed by something like code.
+fn executable(seeded: &mut Seeded, len: usize) -> Vec<u8> {
+    [b"\x7FELF\x02\x01\x01".to_vec(), vec![0; 57], seeded.program(len)].concat()
+}
+
+#[test]
+fn degenerate_pairs_neither_panic_nor_stall() {
+    const MIB: usize = 1 << 20;
+    let mut seeded = Seeded(7);
+    let ticks = |distance: usize| -> Vec<u8> {
+        (0..MIB).map(|index| u8::from(index % distance == distance - 1)).collect()
+    };
+    let program = executable(&mut seeded, 300_000);
+    let block = seeded.bytes(50_000);
+    let blocks: Vec<u8> = block.iter().copied().cycle().take(MIB).collect();
+    let mut shifted_blocks = blocks[777..].to_vec();
+    shifted_blocks.iter_mut().step_by(60_001).for_each(|byte| *byte ^= 1);
+    let cases: [(&str, Vec<u8>, Vec<u8>); 15] = [
+        ("both empty", vec![], vec![]),
+        ("empty old", vec![], program.clone()),
+        ("empty new", program.clone(), vec![]),
+        ("one byte", vec![1], vec![2]),
+        ("equal", program.clone(), program.clone()),
+        ("unrelated", seeded.bytes(200_000), seeded.bytes(200_000)),
+        ("one byte repeated", vec![7; MIB], vec![7; MIB + 1]),
+        ("another byte repeated", vec![7; MIB], vec![8; MIB]),
+        ("every 20,000th and 20,001st", ticks(20_000), ticks(20_001)),
+        ("every 199th and 200th", ticks(199), ticks(200)),
+        ("long blocks repeated", blocks, shifted_blocks),
+        ("truncated", program.clone(), program[..program.len() / 3].to_vec()),
+        ("truncated old", program[..program.len() / 3].to_vec(), program.clone()),
+        ("header only", program[..64].to_vec(), program.clone()),
+        ("prefix lost", program.clone(), program[1..].to_vec()),
+    ];
+    for (name, old, new) in cases {
+        let patch = diff(&old, &new, &DiffOptions::default()).unwrap();
+        assert!(apply(&patch, &old) == new, "{name}");
+        if name != "unrelated" && !old.is_empty() && name != "header only" {
+            assert!(patch.len() < 200 + new.len() / 2, "{name}: {} bytes", patch.len());
+        }
+    }
+}
+
+#[test]
+fn two_gibibytes_of_old_file_are_refused_with_the_way_out() {
+    let error = smidgen_delta::diff::DiffError::OldTooLarge { found: 1 << 31, limit: (1 << 31) - 1 };
+    assert!(error.to_string().contains("use the full copy"), "{error}");
 }

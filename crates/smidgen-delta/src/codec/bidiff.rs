@@ -73,7 +73,7 @@ pub(super) fn inspect(sections: &Sections<'_>, _old_size: u64) -> Result<Inspect
         made = made.saturating_add(extra_len);
         found.extra = found.extra.saturating_add(extra_len);
         found.count_seek(varint::unzigzag(stream.number_low_first(made)?));
-        found.controls = found.controls.saturating_add(1);
+        found.controls = found.controls.saturating_add(u64::from(add_len > 0 || extra_len > 0));
     }
     Ok(found)
 }
@@ -149,6 +149,10 @@ impl Seek for SeekingOld<'_> {
 fn unwrap_error(error: io::Error, at: u64) -> ApplyError {
     match error.downcast::<ApplyError>() {
         Ok(error) => error,
-        Err(_) => ApplyError::Section { section: KIND, what: "has a control that leads nowhere", at },
+        Err(_) => ApplyError::Section {
+            section: KIND,
+            what: "has a control that reaches beyond its end or the old file's",
+            at,
+        },
     }
 }

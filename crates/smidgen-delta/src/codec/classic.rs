@@ -1,7 +1,7 @@
 //! The classic codec: bsdiff's controls, add and extra parts, each kind of number and byte in a section of its own.
 //!
-//! The new file is a row of controls. Each takes `add_len` bytes of the old file, adds the add part's differences to
-//! them, appends `extra_len` bytes of the extra part and moves the place in the old file by a seek. (Colin Percival,
+//! The new file is a row of controls. Each moves the place in the old file by a seek, takes `add_len` bytes from there,
+//! adds the add part's differences to them, and appends `extra_len` bytes of the extra part. (Colin Percival,
 //! "Naive differences of executable code", 2003.)
 //!
 //! Most differences are zero, and those that are not come in runs as long as what they correct: the low byte of a
@@ -11,8 +11,8 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{
-    ApplyError, Inspection, SectionKind, codec::SCRATCH, old::OldFile, output::Output, patch::Sections,
-    section::Section, varint,
+    ApplyError, Inspection, SectionKind, old::OldFile, output::Output, patch::Sections, section::Section,
+    varint,
 };
 
 /// The kinds of section a classic patch may have.
@@ -28,10 +28,6 @@ pub(super) const SECTIONS: [SectionKind; 10] = [
     SectionKind::Runs,
     SectionKind::Extra,
 ];
-
-/// Bytes of a long run unpacked at a time.
-const DIFFERENCES: usize = 4 * 1024;
-const _: () = assert!(DIFFERENCES <= SCRATCH);
 
 pub(super) fn apply(
     sections: &Sections<'_>,
@@ -79,9 +75,7 @@ pub(super) fn inspect(sections: &Sections<'_>, old_size: u64) -> Result<Inspecti
     let mut piece = [0; 4096];
     let mut after_last = 0_u64;
     while let Some(control) = controls.next()? {
-        if found.controls > 0 {
-            found.count_seek(control.old_offset.cast_signed().saturating_sub(after_last.cast_signed()));
-        }
+        found.count_seek(control.old_offset.cast_signed().saturating_sub(after_last.cast_signed()));
         found.controls = found.controls.saturating_add(1);
         found.extra = found.extra.saturating_add(control.extra_len);
         after_last = control.old_offset.saturating_add(control.add_len);
@@ -140,7 +134,7 @@ impl<'a> Controls<'a> {
         if self.made == self.new_size {
             return Ok(None);
         }
-        let old_offset = self.next_old_offset()?;
+        let old_offset = self.seek()?;
         let add_len = read_number(&mut self.add_lens, SectionKind::AddLens, self.made)?;
         let extra_len = read_number(&mut self.extra_lens, SectionKind::ExtraLens, self.made)?;
 
@@ -163,11 +157,8 @@ impl<'a> Controls<'a> {
         Ok(Some(Control { old_offset, add_len, extra_len }))
     }
 
-    /// The first control begins at the start of the old file, every other where its seek leads.
-    fn next_old_offset(&mut self) -> Result<u64, ApplyError> {
-        if self.index == 0 {
-            return Ok(0);
-        }
+    /// Where the next seek leads.
+    fn seek(&mut self) -> Result<u64, ApplyError> {
         let seek = match &mut self.seeks {
             Some(seeks) => varint::unzigzag(seeks.number_low_first(self.made)?),
             None => return Err(missing(SectionKind::Seeks, self.made)),
@@ -210,7 +201,6 @@ struct Add<'a> {
     gap: u64,
     run: u64,
     run_len: u64,
-    scratch: Box<[u8]>,
 }
 
 impl<'a> Add<'a> {
@@ -227,7 +217,6 @@ impl<'a> Add<'a> {
             gap: 0,
             run: 0,
             run_len: 0,
-            scratch: vec![0; DIFFERENCES].into_boxed_slice(),
         };
         add.next_run(0)?;
         Ok(add)
@@ -241,21 +230,14 @@ impl<'a> Add<'a> {
             if rest.is_empty() {
                 return Ok(());
             }
-            while self.run > 0 && !rest.is_empty() {
-                let len = usize::try_from(self.run).unwrap_or(usize::MAX);
-                let len = len.min(self.scratch.len()).min(rest.len());
-                let (part, after) = rest.split_at_mut(len);
-                self.run = self.run.saturating_sub(len as u64);
-                let own = usize::try_from(self.run_len.saturating_sub(1)).unwrap_or(usize::MAX);
-                let section = match self.short_runs.get_mut(own) {
-                    Some(Some(section)) => section,
-                    _ => self.runs.as_mut().ok_or_else(|| missing(SectionKind::Runs, at))?,
-                };
-                let differences = self.scratch.get_mut(..len).unwrap_or_default();
-                section.read_exact(differences, at)?;
-                add_bytes(part, differences);
-                rest = after;
-            }
+            let (part, after) = advance(rest, &mut self.run);
+            let own = usize::try_from(self.run_len.saturating_sub(1)).unwrap_or(usize::MAX);
+            let section = match self.short_runs.get_mut(own) {
+                Some(Some(section)) => section,
+                _ => self.runs.as_mut().ok_or_else(|| missing(SectionKind::Runs, at))?,
+            };
+            section.add_exact(part, at)?;
+            rest = after;
             if self.run == 0 {
                 self.next_run(at)?;
             }
@@ -298,12 +280,6 @@ fn advance<'p>(piece: &'p mut [u8], count: &mut u64) -> (&'p mut [u8], &'p mut [
     let len = usize::try_from(*count).unwrap_or(usize::MAX).min(piece.len());
     *count = count.saturating_sub(len as u64);
     piece.split_at_mut(len)
-}
-
-fn add_bytes(bytes: &mut [u8], differences: &[u8]) {
-    for (byte, difference) in bytes.iter_mut().zip(differences) {
-        *byte = byte.wrapping_add(*difference);
-    }
 }
 
 fn read_number(numbers: &mut Option<Section<'_>>, section: SectionKind, at: u64) -> Result<u64, ApplyError> {

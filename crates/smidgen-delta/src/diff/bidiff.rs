@@ -2,17 +2,17 @@
 
 use std::io;
 
-use super::{
-    DiffError,
-    pack::{Packed, pack},
-    script::Script,
-};
-use crate::SectionKind;
+use super::{DiffError, script::Script};
 
-/// The one section of a bidiff patch for `script`.
-pub(super) fn encode(script: &Script<'_>) -> Result<Vec<Packed>, DiffError> {
+/// `script` as bidiff's stream.
+pub(super) fn stream(script: &Script<'_>) -> Result<Vec<u8>, DiffError> {
     let failed = |_: io::Error| DiffError::Pack { reason: "bidiff's writer failed on memory" };
     let mut writer = ::bidiff::enc::Writer::new(Vec::new()).map_err(failed)?;
+    // A control's seek comes after its parts: the first place in the old file takes a control of its own.
+    if let Some(first) = script.steps.first().filter(|first| first.old_offset > 0) {
+        let seek = first.old_offset as i64;
+        writer.write(&::bidiff::Control { add: &[], copy: &[], seek }).map_err(failed)?;
+    }
     let mut add = Vec::new();
     let mut parts = script.parts().peekable();
     while let Some(part) = parts.next() {
@@ -23,6 +23,5 @@ pub(super) fn encode(script: &Script<'_>) -> Result<Vec<Packed>, DiffError> {
         let control = ::bidiff::Control { add: &add, copy: part.extra, seek: next as i64 - old_end as i64 };
         writer.write(&control).map_err(failed)?;
     }
-    let stream = writer.into_inner();
-    Ok(vec![pack(SectionKind::Interleaved, &stream)?])
+    Ok(writer.into_inner())
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::{
     DiffError, jobs,
-    pack::{Packed, pack},
+    pack::{Packed, Strength, pack},
     script::Script,
 };
 use crate::{SectionKind, varint};
@@ -32,7 +32,11 @@ struct Runs {
 }
 
 /// The sections of the smallest classic patch for `script`.
-pub(super) fn encode(script: &Script<'_>, threads: NonZeroUsize) -> Result<Vec<Packed>, DiffError> {
+pub(super) fn encode(
+    script: &Script<'_>,
+    strength: Strength,
+    threads: NonZeroUsize,
+) -> Result<Vec<Packed>, DiffError> {
     let raw = Raw::of(script);
     let sorted = [
         (SectionKind::Runs1, &raw.runs.of_1),
@@ -50,7 +54,7 @@ pub(super) fn encode(script: &Script<'_>, threads: NonZeroUsize) -> Result<Vec<P
         (SectionKind::Extra, &raw.extra),
     ];
     let jobs = [&sorted[..], &unsorted[..], &others[..]].concat();
-    let packed = jobs::run(&jobs, threads, |(kind, raw)| pack(*kind, raw));
+    let packed = jobs::run(&jobs, threads, |(kind, raw)| pack(*kind, raw, strength));
     let mut sorted_runs = packed.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut unsorted_runs = sorted_runs.split_off(sorted.len());
     let mut sections = unsorted_runs.split_off(unsorted.len());
@@ -63,15 +67,13 @@ pub(super) fn encode(script: &Script<'_>, threads: NonZeroUsize) -> Result<Vec<P
 impl Raw {
     fn of(script: &Script<'_>) -> Self {
         let mut raw = Self::default();
-        let mut old_end = None;
+        let mut old_end = 0;
         let mut gap = 0;
         let mut run = Vec::new();
         for part in script.parts() {
             let old_offset = part.step.old_offset as i64;
-            if let Some(old_end) = old_end {
-                varint::write(&mut raw.seeks, varint::zigzag(old_offset - old_end));
-            }
-            old_end = Some(old_offset + part.step.add_len as i64);
+            varint::write(&mut raw.seeks, varint::zigzag(old_offset - old_end));
+            old_end = old_offset + part.step.add_len as i64;
             varint::write_high_first(&mut raw.add_lens, part.step.add_len as u64);
             varint::write_high_first(&mut raw.extra_lens, part.step.extra_len as u64);
             raw.extra.extend(part.extra);

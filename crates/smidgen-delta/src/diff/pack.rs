@@ -30,16 +30,29 @@ impl Packed {
 /// The window sections are packed with: 8 MiB. `docs/measurements.md` has what longer ones bring and cost.
 pub(crate) const WINDOW_LOG: u8 = 23;
 
+/// How hard to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strength {
+    /// zstd's level 1: a first estimate at next to no cost.
+    Quick,
+    /// The strongest that pays: level 22.
+    Full,
+}
+
 /// Packs `raw` as section `kind`: one zstd frame without magic bytes, content size and checksum, all of which the
 /// patch has elsewhere.
-pub(crate) fn pack(kind: SectionKind, raw: &[u8]) -> Result<Packed, DiffError> {
+pub(crate) fn pack(kind: SectionKind, raw: &[u8], strength: Strength) -> Result<Packed, DiffError> {
     let failed = |code| DiffError::Pack { reason: zstd_safe::get_error_name(code) };
     let window_log = section_window_log(raw.len() as u64, WINDOW_LOG);
+    let level = match strength {
+        Strength::Quick => 1,
+        Strength::Full => 22,
+    };
     let mut bytes = Vec::with_capacity(zstd_safe::compress_bound(raw.len()));
     if !raw.is_empty() {
         let mut packer = CCtx::try_create().ok_or(DiffError::Pack { reason: "no memory for a context" })?;
         for parameter in [
-            CParameter::CompressionLevel(22),
+            CParameter::CompressionLevel(level),
             CParameter::WindowLog(window_log.into()),
             CParameter::Format(FrameFormat::Magicless),
             CParameter::ContentSizeFlag(false),
