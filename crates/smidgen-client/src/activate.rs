@@ -19,8 +19,9 @@ impl Client {
     /// one, and a crash at any moment leaves one of the two. The old build is kept below `.smidgen/builds`.
     ///
     /// # Errors
-    /// Whatever stopped it before the rename. What fails after it (making it durable, writing the state) is an error
-    /// too, with the new build installed; the next check finds it there and sets the state right.
+    /// Whatever stopped it before the rename; the old build is installed then. What fails after it (making the switch
+    /// durable, writing the state) is a warning with the code `switch_not_recorded`: the new build is installed, and the
+    /// next check recognises it and sets the state right.
     pub async fn activate(&self, staged: Staged) -> Result<Activated, Error> {
         let (folder, observer) = (self.folder.clone(), Arc::clone(&self.observer));
         off_loop("activating", move || {
@@ -28,12 +29,14 @@ impl Client {
             require_unchanged(&folder, plan)?;
             let kept = keep_installed(&folder, plan)?;
             folder.rename(&staged.path, plan.installed_path())?;
-            folder.sync_dir(folder.layout.dir())?;
-            folder.sync_dir(&folder.layout.builds())?;
-            let state = record(&folder, plan, kept)?;
             observer.event(&Event::Activated { version: &plan.release().version });
-            leftovers::clear(&folder, &state);
-            Ok(Activated::of(&plan.target, plan.build(), plan.way(), state.previous))
+            match record(&folder, plan, kept.clone()) {
+                Ok(state) => leftovers::clear(&folder, &state),
+                Err(error) => {
+                    tracing::warn!(code = "switch_not_recorded", "the switch is not recorded yet: {error}");
+                }
+            }
+            Ok(Activated::of(&plan.target, plan.build(), plan.way(), kept))
         })
         .await
     }
@@ -79,7 +82,10 @@ fn keep_installed(folder: &Folder, plan: &Plan) -> Result<Option<Build>, Storage
     Ok(Some(build))
 }
 
+/// Makes the switch durable, the new name first, and writes the state.
 fn record(folder: &Folder, plan: &Plan, kept: Option<Build>) -> Result<State, Error> {
+    folder.sync_dir(folder.layout.dir())?;
+    folder.sync_dir(&folder.layout.builds())?;
     let facts = folder.file_facts(plan.installed_path())?;
     let mut state = plan.target.state.clone();
     state.installed = Some(plan.build());

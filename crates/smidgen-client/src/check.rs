@@ -116,13 +116,14 @@ impl Client {
         lock: Lock,
         poll: &mut Poll,
     ) -> Result<Check, Error> {
-        let (folder, limits) = (self.folder.clone(), self.config.limits.metadata);
+        let (folder, limits) = (self.folder.held(lock.clone()), self.config.limits.metadata);
+        let reading = folder.clone();
         let before = off_loop("reading the state", move || {
-            let (state, store) = (State::load(&folder)?, TrustStore::load(&folder, &limits)?);
+            let (state, store) = (State::load(&reading)?, TrustStore::load(&reading, &limits)?);
             Ok(Before { lock, state, store })
         })
         .await?;
-        let mut refresh = Refresh::new(self, before.store, poll, self.clock.now());
+        let mut refresh = Refresh::new(self, folder.clone(), before.store, poll);
         let set = refresh.run(effort).await?;
         let (traffic, requests) = (refresh.traffic.clone(), refresh.requests);
         let unknown = || PlanError::UnknownLine {
@@ -131,7 +132,7 @@ impl Client {
         };
         let line = set.line(&self.config.line)?.ok_or_else(unknown)?;
         let newest = line.newest().cloned();
-        let (folder, lock, mut state) = (self.folder.clone(), before.lock, before.state);
+        let (lock, mut state) = (before.lock, before.state);
         let name = newest.as_ref().map(|newest| newest.name.to_string());
         let name = name.or_else(|| state.installed.as_ref().map(|build| build.name.clone()));
         let described = self.describe_line();

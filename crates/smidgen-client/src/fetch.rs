@@ -71,7 +71,8 @@ impl Client {
     }
 
     async fn download(&self, plan: &Plan, way: &Way, blob: Blob) -> Result<(PathBuf, u64), Error> {
-        let (folder, new_size, spare) = (self.folder.clone(), plan.size(), self.config.limits.spare_space);
+        let folder = self.folder.held(plan.target.lock.clone());
+        let (new_size, spare) = (plan.size(), self.config.limits.spare_space);
         let part = off_loop("opening a download", move || {
             let part = Part::open(&folder, &blob.digest, blob.size)?;
             let rest = blob.size.saturating_sub(part.len());

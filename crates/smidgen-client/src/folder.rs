@@ -18,6 +18,8 @@ const PUBLIC_FILE: u32 = 0o644;
 pub(crate) struct Folder {
     storage: Arc<dyn Storage>,
     pub(crate) layout: Arc<Layout>,
+    /// Never read: work that goes on after its caller has lost interest is still done under the lock.
+    _lock: Option<Lock>,
 }
 
 impl std::fmt::Debug for Lock {
@@ -34,7 +36,12 @@ pub(crate) struct Lock {
 
 impl Folder {
     pub(crate) fn new(storage: Arc<dyn Storage>, dir: PathBuf) -> Self {
-        Self { storage, layout: Arc::new(Layout::new(dir)) }
+        Self { storage, layout: Arc::new(Layout::new(dir)), _lock: None }
+    }
+
+    /// The same folder, which stays locked as long as the value lives.
+    pub(crate) fn held(&self, lock: Lock) -> Self {
+        Self { _lock: Some(lock), ..self.clone() }
     }
 
     /// Makes the folders that are missing and becomes the only updater.

@@ -31,8 +31,7 @@ pub struct Plan {
 /// What all plans of one update share.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// Never read: held.
-    pub(crate) _lock: Lock,
+    pub(crate) lock: Lock,
     pub(crate) installed: Installed,
     pub(crate) state: State,
     pub(crate) release: Release,
@@ -223,7 +222,7 @@ impl Client {
         let full_size = release.full.size;
         self.observer.event(&Event::Planned { version: &release.version, way: &way, full_size });
         let target = Target {
-            _lock: check.lock.clone(),
+            lock: check.lock.clone(),
             installed: check.installed.clone(),
             state: check.state.clone(),
             release: release.clone(),

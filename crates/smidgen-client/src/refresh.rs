@@ -46,28 +46,36 @@ enum Newest {
     },
 }
 
+/// What the edge poll found.
+enum Edge {
+    Unchanged(Box<TrustedSet>),
+    Changed(Newest),
+    /// What we hold is not enough to tell.
+    Unclear,
+}
+
 enum Answer {
     NotModified,
     Body { raw: Vec<u8>, etag: Option<String> },
 }
 
 impl<'a> Refresh<'a> {
-    pub(crate) fn new(client: &'a Client, store: TrustStore, poll: &'a mut Poll, now: Timestamp) -> Self {
-        let folder = client.folder.clone();
+    pub(crate) fn new(client: &'a Client, folder: Folder, store: TrustStore, poll: &'a mut Poll) -> Self {
+        let now = client.clock.now();
         Self { client, folder, store, poll, now, traffic: Traffic::default(), requests: 0 }
     }
 
     /// Returns a set whose targets are trusted and current.
     pub(crate) async fn run(&mut self, effort: Effort) -> Result<TrustedSet, Error> {
         self.client.observer.event(&Event::Checking);
-        let mut newest = None;
-        let mut set = None;
-        if effort == Effort::Edge && !self.is_root_probe_due() {
-            (set, newest) = self.poll_edge().await?;
-        }
-        let mut set = match set {
-            Some(set) => set,
-            None => self.renew(newest).await?,
+        let mut set = match effort {
+            Effort::Edge if !self.is_root_probe_due() => match self.poll_edge().await? {
+                Edge::Unchanged(set) => *set,
+                Edge::Changed(newest) => self.renew(Some(newest), false).await?,
+                Edge::Unclear => self.renew(None, false).await?,
+            },
+            Effort::Edge => self.renew(None, true).await?,
+            Effort::Whole => self.renew(None, false).await?,
         };
         self.bring_snapshot(&mut set).await?;
         self.bring_targets(&mut set).await?;
@@ -110,26 +118,26 @@ impl<'a> Refresh<'a> {
         TrustStore::verdict(&self.folder, TrustFile::Timestamp, verdict).map(Some)
     }
 
-    /// One conditional request. A set if that was all; otherwise the new timestamp, unless the server has none.
-    async fn poll_edge(&mut self) -> Result<(Option<TrustedSet>, Option<Newest>), Error> {
+    /// One conditional request, which is all if nothing has changed.
+    async fn poll_edge(&mut self) -> Result<Edge, Error> {
         let mut set = self.open()?;
         match self.load_stored_timestamp(&mut set)? {
             Some(Stored::Current | Stored::Older) => {}
-            Some(Stored::Superseded) | None => return Ok((None, None)),
+            Some(Stored::Superseded) | None => return Ok(Edge::Unclear),
         }
         if set.finish_root().is_err() {
-            return Ok((None, None));
+            return Ok(Edge::Unclear);
         }
         match self.ask_for_timestamp(&set, true).await? {
-            Newest::Same if set.keep_timestamp().is_ok() => Ok((Some(set), None)),
+            Newest::Same if set.keep_timestamp().is_ok() => Ok(Edge::Unchanged(Box::new(set))),
             // What we hold has expired, and the server (or a cache before it) has nothing newer: ask it for all.
-            Newest::Same => Ok((None, None)),
-            other => Ok((None, Some(other))),
+            Newest::Same => Ok(Edge::Unclear),
+            newest @ Newest::Other { .. } => Ok(Edge::Changed(newest)),
         }
     }
 
     /// Steps 5.3 and 5.4 of the specification: every next root, then the timestamp, which may be here already.
-    async fn renew(&mut self, newest: Option<Newest>) -> Result<TrustedSet, Error> {
+    async fn renew(&mut self, newest: Option<Newest>, conditional: bool) -> Result<TrustedSet, Error> {
         let mut set = self.open()?;
         self.follow_roots(&mut set).await?;
         let stored = self.load_stored_timestamp(&mut set)?;
@@ -140,7 +148,13 @@ impl<'a> Refresh<'a> {
         set.finish_root()?;
         let newest = match newest {
             Some(newest) => newest,
-            None => self.ask_for_timestamp(&set, false).await?,
+            None => self.ask_for_timestamp(&set, conditional).await?,
+        };
+        let newest = match newest {
+            Newest::Same if conditional && set.keep_timestamp().is_err() => {
+                self.ask_for_timestamp(&set, false).await?
+            }
+            newest => newest,
         };
         match newest {
             Newest::Same => set.keep_timestamp()?,

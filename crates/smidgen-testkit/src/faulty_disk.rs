@@ -14,6 +14,8 @@ pub enum Damage {
     Fail(io::ErrorKind),
     /// The process is gone: the step does not happen (half of it, if it is a write), and none after it does.
     Kill,
+    /// No step fails by itself, but the disk always says that there is room.
+    ClaimSpace,
 }
 
 /// Wraps a storage and counts its steps. Clones count together.
@@ -115,7 +117,7 @@ impl<S: Storage> Storage for FaultyDisk<S> {
 
     fn space(&self, dir: &Path) -> io::Result<u64> {
         self.fault.step()?;
-        self.disk.space(dir)
+        if self.fault.damage == Damage::ClaimSpace { Ok(u64::MAX) } else { self.disk.space(dir) }
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn LockGuard>>> {

@@ -12,7 +12,7 @@ async fn installs_into_an_empty_folder() {
     let Outcome::Installed(report) = &outcome else { panic!("{outcome:?}") };
     assert_eq!(report.installed.version, "1.0.0");
     assert_eq!((report.reason, report.way.name()), (Reason::FirstInstall, "full"));
-    assert_eq!(site.installed_file(), Some(site.newest()));
+    assert!(site.installed_file() == Some(site.newest()));
     assert_eq!(site.disk.mode(&installed()), Some(0o755));
     // Root, then timestamp, snapshot and targets, then the full copy.
     let paths: Vec<String> = site.mirror.take_log().into_iter().map(|asked| asked.path).collect();
@@ -37,7 +37,7 @@ async fn updates_by_the_patch_and_keeps_the_build_before() {
     assert_eq!(report.reason, Reason::Newer { severity: Severity::Routine });
     assert!(matches!(report.way, Way::Patch { .. }), "{report:?}");
     assert!(report.bytes_saved > report.bytes_full / 2, "{report:?}");
-    assert_eq!(site.installed_file(), Some(site.newest()));
+    assert!(site.installed_file() == Some(site.newest()));
     let previous = report.previous.as_ref().unwrap();
     assert_eq!(previous.version, "1.0.0");
     assert_eq!(site.disk.content(&own("builds").join(previous.digest.to_string())), Some(before));
@@ -57,7 +57,7 @@ async fn takes_the_full_copy_where_it_is_smaller_than_the_patch() {
     let outcome = site.update().await.unwrap();
     let Outcome::Updated(report) = outcome else { panic!("{outcome:?}") };
     assert_eq!(report.way.name(), "full");
-    assert_eq!(site.installed_file(), Some(unrelated));
+    assert!(site.installed_file() == Some(unrelated));
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn bytes_that_are_here_already_make_a_plan_cheaper() {
     assert_eq!(report.way.name(), "full");
     let log = site.mirror.take_log();
     assert_eq!(log.last().unwrap().from, Some(full.len() as u64 - 10));
-    assert_eq!(site.installed_file(), Some(site.newest()));
+    assert!(site.installed_file() == Some(site.newest()));
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn notify_mode_fetches_nothing() {
     assert_eq!((plan.version.as_str(), plan.ways.len()), ("1.1.0", 2));
     assert!(plan.bytes_to_fetch() < plan.bytes_full);
     assert!(site.mirror.take_log().iter().all(|asked| !asked.path.starts_with("blobs/")));
-    assert_eq!(site.installed_file(), before);
+    assert!(site.installed_file() == before);
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn lost_state_costs_nothing_but_a_digest() {
     site.disk.put(&own("poll.json"), b"garbage", 0o644);
     let outcome = site.update().await.unwrap();
     assert_eq!(outcome.code(), "updated");
-    assert_eq!(site.installed_file(), Some(site.newest()));
+    assert!(site.installed_file() == Some(site.newest()));
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn a_build_that_was_staged_before_is_not_fetched_again() {
     let Outcome::Updated(report) = &outcome else { panic!("{outcome:?}") };
     assert_eq!(report.way, Way::Kept);
     assert_eq!(site.mirror.take_log().len(), 1);
-    assert_eq!(site.installed_file(), Some(site.newest()));
+    assert!(site.installed_file() == Some(site.newest()));
 }
 
 #[tokio::test]

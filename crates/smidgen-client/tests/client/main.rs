@@ -3,8 +3,10 @@
 // What the tests share is as free as they are to say that something is broken.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+mod bad_input;
 mod crash;
 mod idle_poll;
 mod journey;
 mod network;
+mod real_disk;
 mod site;
