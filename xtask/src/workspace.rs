@@ -12,10 +12,20 @@ pub(crate) fn root() -> PathBuf {
     manifest.parent().unwrap_or(manifest).to_path_buf()
 }
 
+/// What cargo tells a program that it runs about that program's package. Passed on to another cargo it would pass for a
+/// change of the environment, and crates whose build scripts watch it (ring) would be built again and again.
+const OF_OUR_PACKAGE: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+
 /// A `cargo` command in the workspace's folder, with the cargo that started us.
 pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(arguments);
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if OF_OUR_PACKAGE.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(&*name);
+        }
+    }
     command
 }
 
