@@ -3,6 +3,7 @@
 mod ci;
 mod compare;
 mod corpus;
+mod demo;
 mod smidgen;
 mod tidy;
 mod workspace;
@@ -28,6 +29,8 @@ enum Command {
     Compare(compare::Arguments),
     /// Fetches the pairs of real builds of `fixtures/pairs.toml` into target/corpus and verifies them.
     Corpus(corpus::Arguments),
+    /// Real builds published, patched, served, polled, updated and verified, with every claim checked.
+    Demo(demo::Arguments),
     /// Executes the workspace's rules: imports between crates, module docs, reasons for dependencies, banned words, sizes.
     Tidy,
     /// The release pipeline's entry: `smidgen gen-deltas` of this checkout, with the same arguments.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Corpus(arguments) => corpus::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::GenDeltas(arguments) => smidgen::run("gen-deltas", &arguments),
     };
