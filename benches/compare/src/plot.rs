@@ -220,7 +220,7 @@ impl Cloud {
     fn draw(&self, results: &Results, drawing: &mut Drawing) {
         let (top, bottom) = (self.top, self.top + CLOUD_HEIGHT);
         drawing.text(at(self.left - 52.0, top - 38.0), self.title, title(20.0));
-        let subtitle = "peak memory and CPU, logarithmic: down and left is better";
+        let subtitle = "small marks: pairs; large ones: geometric means; down and left is better";
         drawing.text(at(self.left - 52.0, top - 18.0), subtitle, set(13.0, FAINT, Anchor::Start));
 
         let points: Vec<(Peer, &PairResult, f64, f64)> = measured(results)
