@@ -36,7 +36,7 @@ use crate::verified::Verified;
 /// 6. the same for targets.
 ///
 /// A step that fails changes nothing, so that another mirror can be tried.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedSet {
     limits: Limits,
     given_now: Timestamp,
@@ -52,7 +52,7 @@ pub struct TrustedSet {
 }
 
 /// A role as it was verified, and whether it may be built upon or only remembers what was seen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Held<R> {
     role: Verified<R>,
     /// From this refresh, unexpired, and what the role above it lists.

@@ -11,7 +11,8 @@ fuzz_target!(|bytes: &[u8]| {
         // serde_json reads this spelling of a number in its own way.
         return;
     }
-    let twin: serde_json::Value = serde_json::from_slice(bytes).expect("a lenient parser takes what a strict one does");
+    let twin: serde_json::Value =
+        serde_json::from_slice(bytes).expect("a lenient parser takes what a strict one does");
     assert_eq!(serde_json::to_value(&value).expect("a value without floats"), twin);
     let stored = value.to_json();
     let read = parse(&stored, &ParseLimits::default()).expect("what was written can be read");

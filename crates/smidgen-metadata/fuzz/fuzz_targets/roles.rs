@@ -18,7 +18,8 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok(Some(read)) = Line::read(&targets, &line) else { continue };
         let mut written = targets.clone();
         read.write(&mut written, &line);
-        let written = Line::read(&written, &line).expect("a line that was written can be read").expect("it is there");
+        let written =
+            Line::read(&written, &line).expect("a line that was written can be read").expect("it is there");
         assert_eq!(written.releases(), read.releases());
         assert!(written.history().iter().all(|entry| read.history().contains(entry)));
         for release in read.releases() {
