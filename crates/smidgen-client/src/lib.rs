@@ -40,6 +40,7 @@
 mod activate;
 pub mod blocking;
 mod blocking_work;
+mod causes;
 mod check;
 mod client;
 mod clock;

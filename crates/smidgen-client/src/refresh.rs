@@ -91,19 +91,24 @@ impl<'a> Refresh<'a> {
             .is_none_or(|probed| !(0..interval).contains(&self.now.unix().saturating_sub(probed)))
     }
 
-    /// The root that we trust: the stored one, or the configured one where it is newer or nothing is stored.
-    fn open(&self) -> Result<TrustedSet, Error> {
+    /// Starts from the stored root, or from the configured one where nothing is stored. A program that was updated by
+    /// other means may bring a root that this machine never got to see: it counts unless the stored one is newer.
+    fn open(&mut self) -> Result<TrustedSet, Error> {
         let limits = self.client.config.limits.metadata;
-        let open = |raw: &[u8]| TrustedSet::open(raw, self.now, limits);
+        let configured = TrustedSet::open(&self.client.config.root, self.now, limits);
         let mut set = match &self.store.root {
-            None => open(&self.client.config.root)?,
-            Some(stored) if *stored == self.client.config.root => open(stored)?,
+            None => configured?,
+            Some(stored) if *stored == self.client.config.root => configured?,
             Some(stored) => {
-                let stored = open(stored)
+                let stored = TrustedSet::open(stored, self.now, limits)
                     .map_err(|source| TrustError::damaged(&self.folder, TrustFile::Root, source))?;
-                let configured = open(&self.client.config.root)?;
-                // A program that was updated by other means may bring a root that this machine never got to see.
-                if configured.root().version() > stored.root().version() { configured } else { stored }
+                let configured = configured?;
+                if stored.root().version() > configured.root().version() {
+                    stored
+                } else {
+                    self.store.root = None;
+                    configured
+                }
             }
         };
         if let Some(name) = &self.store.repository {
@@ -121,6 +126,9 @@ impl<'a> Refresh<'a> {
     /// One conditional request, which is all if nothing has changed.
     async fn poll_edge(&mut self) -> Result<Edge, Error> {
         let mut set = self.open()?;
+        if self.store.root.is_none() {
+            return Ok(Edge::Unclear);
+        }
         match self.load_stored_timestamp(&mut set)? {
             Some(Stored::Current | Stored::Older) => {}
             Some(Stored::Superseded) | None => return Ok(Edge::Unclear),
@@ -167,13 +175,14 @@ impl<'a> Refresh<'a> {
                 Changed::No => {}
             },
         }
+        if self.store.root.is_none() {
+            // Not before it has proven to be this repository's: a wrong one can then still be put right.
+            self.keep(TrustFile::Root, &self.client.config.root).await?;
+        }
         Ok(set)
     }
 
     async fn follow_roots(&mut self, set: &mut TrustedSet) -> Result<(), Error> {
-        if self.store.root.is_none() {
-            self.keep(TrustFile::Root, &self.client.config.root).await?;
-        }
         while let Some(wanted) = set.root_request() {
             let raw = match self.get(&wanted, None, |url, status| AnswerError::Missing { url, status }).await
             {

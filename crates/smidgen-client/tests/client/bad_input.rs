@@ -30,6 +30,8 @@ async fn a_wrong_root() {
     config.root = b"{}".to_vec();
     let error = site.client_with(config, site.disk.copy()).update().await.unwrap_err();
     assert_eq!(error.code(), "malformed_metadata");
+    // The right one puts it right.
+    assert_eq!(site.update().await.unwrap().code(), "installed");
 }
 
 #[tokio::test]
@@ -322,4 +324,22 @@ async fn an_address_that_is_none() {
     let error = smidgen_client::Client::new(config).err().unwrap();
     assert_eq!((error.code(), error.kind()), ("bad_url", Kind::Misconfigured));
     assert!(!error.to_string().contains("secret"), "{error}");
+}
+
+#[tokio::test]
+async fn a_root_that_came_with_a_newer_program_replaces_the_stored_one() {
+    // The machine slept through two rotations, and the mirror lost the root between.
+    let mut site = Site::installed().await;
+    site.repository.rotate(RoleKind::Root, 0x31);
+    site.repository.rotate(RoleKind::Timestamp, 0x32);
+    site.publish("1.1.0", Severity::Routine);
+    site.repository.files.remove("metadata/2.root.json").unwrap();
+    site.mirror.serve(&site.repository);
+    assert_refused(&site, "signature_threshold", Kind::Untrusted, "check that the root").await;
+    let mut config = site.config();
+    config.root = site.repository.files["metadata/3.root.json"].clone();
+    let outcome = site.client_with(config, site.disk.clone()).update().await.unwrap();
+    assert_eq!(outcome.code(), "updated");
+    // Stored: the program with the older root goes on from the newer one.
+    assert_eq!(site.update().await.unwrap().code(), "up_to_date");
 }

@@ -94,3 +94,23 @@ fn the_blocking_client_does_the_same_and_refuses_to_block_an_event_loop() {
     // Dropping it there is no panic either.
     runtime.block_on(async { drop(client) });
 }
+
+#[tokio::test]
+async fn an_https_address_is_spoken_to_in_tls_and_in_nothing_else() {
+    use std::io::Read as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let site = Site::new();
+    let mut config = site.config();
+    config.url = format!("https://{}/repository", listener.local_addr().unwrap()).parse().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut first = [0];
+        stream.read_exact(&mut first).unwrap();
+        first[0]
+    });
+    let client = Client::new(config).unwrap().with_storage(site.disk.clone()).with_clock(site.clock.clone());
+    let error = client.update().await.unwrap_err();
+    assert_eq!((error.code(), error.kind()), ("unreachable", smidgen_client::Kind::Retry), "{error}");
+    // A handshake record: nothing was sent in the clear.
+    assert_eq!(server.join().unwrap(), 0x16);
+}

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod crash;
+mod events;
 mod idle_poll;
 mod journey;
 mod network;
