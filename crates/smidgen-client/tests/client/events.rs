@@ -52,8 +52,7 @@ async fn events_of(site: &Site) -> Vec<(Level, String)> {
     let guard = tracing::subscriber::set_default(journal.clone());
     let _ = site.update().await;
     drop(guard);
-    let events = journal.0.lock().unwrap().clone();
-    events
+    journal.0.lock().unwrap().clone()
 }
 
 #[tokio::test]

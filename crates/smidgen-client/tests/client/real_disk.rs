@@ -125,7 +125,11 @@ impl<'a> Mounted<'a> {
     fn tmpfs(dir: &'a Path, options: &str) -> Option<Self> {
         std::fs::create_dir_all(dir).unwrap();
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir).output();
-        mount.is_ok_and(|output| output.status.success()).then_some(Self(dir))
+        let mounted = mount.is_ok_and(|output| output.status.success());
+        if !mounted {
+            eprintln!("not tested here: this user may not mount; the same runs on a disk in memory");
+        }
+        mounted.then_some(Self(dir))
     }
 
     fn remount(&self, option: &str) -> bool {
@@ -177,9 +181,7 @@ async fn a_disk_that_is_really_read_only() {
     let old = site.newest();
     site.client_with(config.clone(), Disk).update().await.unwrap();
     let new = site.publish("1.1.0", Severity::Routine);
-    if !mounted.remount("ro") {
-        return;
-    }
+    assert!(mounted.remount("ro"));
     let client = site.client_with(config, Disk);
     let error = client.update().await.unwrap_err();
     assert_eq!((error.code(), error.kind()), ("not_permitted", Kind::NotPermitted), "{error}");
