@@ -170,14 +170,6 @@ impl Peer {
         }
     }
 
-    /// A process that only starts what the peer runs in, where that is no part of the codec.
-    pub(crate) fn start(self, python: &Path) -> Option<Command> {
-        let Origin::Python = self.origin() else { return None };
-        let mut command = Command::new(python);
-        command.args(["-c", HDIFFPATCH, "start"]);
-        Some(command)
-    }
-
     /// The process that does one job of this peer.
     pub(crate) fn command(self, verb: Verb, files: &Files, python: &Path) -> Result<Command> {
         let Files { old, new, patch, rebuilt } = files;

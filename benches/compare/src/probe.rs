@@ -21,7 +21,10 @@ pub(crate) struct Usage {
     pub(crate) peak: u64,
 }
 
-/// Runs `command` under a probe of its own. Its standard output is dropped, its standard error is kept for the message.
+/// Runs `command` under a probe of its own. Its standard error is kept for the message.
+///
+/// A job that needs an interpreter may print `start <seconds>`: the CPU that was gone before its work began, which is
+/// then taken off. Whatever else it prints is dropped.
 ///
 /// # Errors
 /// If it cannot be started or does not end with success.
@@ -40,21 +43,41 @@ pub(crate) fn measure(command: &Command) -> Result<Usage> {
 #[allow(clippy::print_stdout, reason = "standard output is the wire to the parent")]
 pub(crate) fn run(command: &[OsString]) -> Result<ExitCode> {
     let Some((program, arguments)) = command.split_first() else { bail!("no program to start") };
-    let status = Command::new(program)
+    let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()
+        .stderr(Stdio::inherit())
+        .output()
         .with_context(|| format!("failed to start {}", program.display()))?;
-    if !status.success() {
-        bail!("{} ended with {status}", program.display());
+    if !output.status.success() {
+        bail!("{} ended with {}", program.display(), output.status);
     }
+    let start = start_of(&String::from_utf8_lossy(&output.stdout));
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     let peak = u64::try_from(usage.max_rss())? * MAX_RSS_UNIT;
-    println!("{}", serde_json::to_string(&Usage { cpu: micros as f64 / 1e6, peak })?);
+    println!("{}", serde_json::to_string(&Usage { cpu: micros as f64 / 1e6 - start, peak })?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The seconds that a job says its start took; none if it says nothing.
+fn start_of(printed: &str) -> f64 {
+    let said = printed.lines().find_map(|line| line.strip_prefix("start "));
+    said.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(0.0)
 }
 
 /// Linux and the BSDs count in KiB, Apple's systems in bytes.
 const MAX_RSS_UNIT: u64 = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_a_start_took_among_other_lines() {
+        assert!((start_of("hello\nstart 0.25\n") - 0.25).abs() < 1e-9);
+        for nothing in ["", "started 3", "start soon", "restart 3"] {
+            assert!(start_of(nothing).abs() < 1e-9, "{nothing:?}");
+        }
+    }
+}

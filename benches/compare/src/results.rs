@@ -84,11 +84,6 @@ impl Cost {
         let peak = runs.iter().map(|usage| usage.peak).fold(first.peak, u64::max);
         Some(Self { cpu, peak, runs: runs.len() })
     }
-
-    /// The cost without these seconds of CPU, which were not the codec's.
-    pub(crate) fn less(self, seconds: f64) -> Self {
-        Self { cpu: (self.cpu - seconds).max(0.0), ..self }
-    }
 }
 
 impl PairResult {
@@ -209,8 +204,6 @@ mod tests {
         let runs = [Usage { cpu: 2.0, peak: 5 }, Usage { cpu: 1.0, peak: 4 }];
         assert_eq!(Cost::of(&runs), Some(Cost { cpu: 1.0, peak: 5, runs: 2 }));
         assert_eq!(Cost::of(&[]), None);
-        let cost = Cost { cpu: 2.0, peak: 5, runs: 2 };
-        assert_eq!((cost.less(0.5).cpu, cost.less(0.5).peak, cost.less(3.0).cpu), (1.5, 5, 0.0));
     }
 
     #[test]

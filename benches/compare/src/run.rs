@@ -138,8 +138,6 @@ struct Trial<'a> {
     patch_digest: Option<Digest>,
     diffs: Vec<Usage>,
     applies: Vec<Usage>,
-    /// Starts of what the peer runs in, see [`Peer::start`].
-    starts: Vec<Usage>,
     failure: Option<String>,
 }
 
@@ -224,7 +222,6 @@ impl<'a> Trial<'a> {
             patch_digest: None,
             diffs: Vec::new(),
             applies: Vec::new(),
-            starts: Vec::new(),
             failure: None,
         }
     }
@@ -257,9 +254,6 @@ impl<'a> Trial<'a> {
         if self.failure.is_some() || !goes_on(&self.applies, round, true, APPLY_SECONDS) {
             return Ok(());
         }
-        if let Some(start) = self.peer.start(&arguments.python) {
-            self.starts.push(probe::measure(&start)?);
-        }
         let command = self.peer.command(Verb::Apply, &self.files, &arguments.python)?;
         match probe::measure(&command) {
             Err(error) => self.failure = Some(format!("apply: {error:#}")),
@@ -277,13 +271,12 @@ impl<'a> Trial<'a> {
     }
 
     fn outcome(&self) -> Outcome {
-        let start = Cost::of(&self.starts).map_or(0.0, |start| start.cpu);
         match (&self.failure, Cost::of(&self.diffs), Cost::of(&self.applies)) {
             (None, Some(diff), Some(apply)) => Outcome::Measured(Figures {
                 version: self.version.to_owned(),
                 patch_size: self.patch_size,
-                diff: diff.less(start),
-                apply: apply.less(start),
+                diff,
+                apply,
             }),
             (failure, _, _) => Outcome::Failed(failure.clone().unwrap_or_else(|| "never run".to_owned())),
         }
