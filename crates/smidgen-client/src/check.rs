@@ -103,6 +103,7 @@ impl Client {
     /// Notes how it went. A failure to do so is none of the update's.
     pub(crate) async fn store_poll(&self, mut poll: Poll, code: &str) {
         (poll.checked, poll.code) = (Some(self.clock.now().to_string()), Some(code.to_owned()));
+        poll.line = Some(self.config.line.clone());
         let folder = self.folder.clone();
         let stored = off_loop("noting the poll", move || Ok(poll.store(&folder)?)).await;
         if let Err(error) = stored {

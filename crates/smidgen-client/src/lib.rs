@@ -87,6 +87,6 @@ pub use crate::plan::{Blob, Plan, Reason, Way};
 pub use crate::report::{Activated, BelowPolicy, FailedWay, Outcome, PlanReport, UpToDate};
 pub use crate::stage::Staged;
 pub use crate::state::Build;
-pub use crate::status::{FileStatus, Known, LastCheck, Status};
+pub use crate::status::{FileStatus, Known, LastCheck, Status, status};
 pub use crate::storage::Storage;
 pub use crate::transport::Transport;

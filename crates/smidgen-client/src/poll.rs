@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use smidgen_delta::Digest;
+use smidgen_metadata::BuildLine;
 use url::Url;
 
 use crate::error::StorageError;
@@ -18,6 +19,8 @@ pub(crate) struct Poll {
     pub(crate) checked: Option<String>,
     /// Its code: an outcome's or an error's.
     pub(crate) code: Option<String>,
+    /// What was followed: the folder alone can then say what is known of its line.
+    pub(crate) line: Option<BuildLine>,
     /// When the next root was last asked for, in seconds since 1970.
     pub(crate) root_probed: Option<i64>,
     tag: Option<Tag>,

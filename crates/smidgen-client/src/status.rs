@@ -1,10 +1,15 @@
 //! What is installed, and what is known of the line, without a network and without the lock.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use serde::Serialize;
-use smidgen_metadata::{Severity, TrustedSet};
+use smidgen_metadata::{BuildLine, Limits, Severity, TrustedSet};
 
 use crate::client::Client;
+use crate::disk::Disk;
 use crate::error::Error;
+use crate::folder::Folder;
 use crate::plan::digest_of;
 use crate::poll::Poll;
 use crate::state::{Build, State};
@@ -14,6 +19,8 @@ use crate::trust::TrustStore;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
+    /// What is followed: the build line of the last check.
+    pub follows: Option<BuildLine>,
     /// What we installed last.
     pub installed: Option<Build>,
     /// Whether the installed file still is that.
@@ -76,46 +83,67 @@ impl Client {
     /// # Errors
     /// [`Error`] if the folder cannot be read. A trust store that is damaged is no error here: nothing is known then.
     pub fn status(&self) -> Result<Status, Error> {
-        let state = State::load(&self.folder)?;
-        let poll = Poll::load(&self.folder);
+        let mut poll = Poll::load(&self.folder);
+        poll.line = Some(self.config.line.clone());
+        Status::of(&self.folder, poll, &self.config.limits.metadata)
+    }
+}
+
+/// As [`Client::status`], from the folder alone: for tools that were not told what it follows.
+///
+/// # Errors
+/// As there.
+pub fn status(dir: impl Into<PathBuf>) -> Result<Status, Error> {
+    let folder = Folder::new(Arc::new(Disk), dir.into());
+    let poll = Poll::load(&folder);
+    Status::of(&folder, poll, &Limits::default())
+}
+
+impl Status {
+    fn of(folder: &Folder, poll: Poll, limits: &Limits) -> Result<Self, Error> {
+        let state = State::load(folder)?;
         let previous = state.previous.clone();
-        let kept = |build: &Build| self.folder.facts(&self.folder.layout.build(&build.digest));
+        let kept = |build: &Build| folder.facts(&folder.layout.build(&build.digest));
         let previous = match previous {
             Some(build) if kept(&build)?.is_some() => Some(build),
             _ => None,
         };
-        Ok(Status {
-            file: self.file_status(&state)?,
-            known: self.known(&state),
+        Ok(Self {
+            file: FileStatus::of(folder, &state)?,
+            known: poll.line.as_ref().and_then(|line| Known::of(folder, line, &state, limits)),
+            follows: poll.line,
             previous,
             last_check: poll.checked.zip(poll.code).map(|(at, code)| LastCheck { at, code }),
             installed: state.installed,
         })
     }
+}
 
-    fn file_status(&self, state: &State) -> Result<FileStatus, Error> {
-        let Some(build) = &state.installed else { return Ok(FileStatus::NotInstalled) };
-        let path = self.folder.layout.installed(&build.name);
-        Ok(match self.folder.facts(&path)? {
-            None => FileStatus::Missing,
-            Some(facts) if !facts.is_file || facts.size != build.size => FileStatus::Changed,
-            Some(facts) if facts.stamp == state.stamp => FileStatus::Intact,
-            Some(_) if self.folder.digest(&path)? == build.digest => FileStatus::Intact,
-            Some(_) => FileStatus::Changed,
+impl FileStatus {
+    fn of(folder: &Folder, state: &State) -> Result<Self, Error> {
+        let Some(build) = &state.installed else { return Ok(Self::NotInstalled) };
+        let path = folder.layout.installed(&build.name);
+        Ok(match folder.facts(&path)? {
+            None => Self::Missing,
+            Some(facts) if !facts.is_file || facts.size != build.size => Self::Changed,
+            Some(facts) if facts.stamp == state.stamp => Self::Intact,
+            Some(_) if folder.digest(&path)? == build.digest => Self::Intact,
+            Some(_) => Self::Changed,
         })
     }
+}
 
+impl Known {
     /// From the store alone. Expiry does not matter here, the time of expiry is part of the answer.
-    fn known(&self, state: &State) -> Option<Known> {
-        let limits = self.config.limits.metadata;
-        let store = TrustStore::load(&self.folder, &limits).ok()?;
-        let mut set = TrustedSet::open(&store.root?, smidgen_metadata::Timestamp::MIN, limits).ok()?;
+    fn of(folder: &Folder, line: &BuildLine, state: &State, limits: &Limits) -> Option<Self> {
+        let store = TrustStore::load(folder, limits).ok()?;
+        let mut set = TrustedSet::open(&store.root?, smidgen_metadata::Timestamp::MIN, *limits).ok()?;
         set.load_stored_timestamp(&store.timestamp?).ok()?;
         set.finish_root().ok()?;
         set.keep_timestamp().ok()?;
         set.load_stored_snapshot(&store.snapshot?).ok()?;
         set.load_stored_targets(&store.targets?).ok()?;
-        let line = set.line(&self.config.line).ok()??;
+        let line = set.line(line).ok()??;
         let newest = line.newest()?;
         let installed = state.installed.as_ref();
         let skipped = installed.filter(|build| build.sequence < newest.sequence);
@@ -125,7 +153,7 @@ impl Client {
             .filter(|patch| installed.is_some_and(|build| build.digest.prefix() == *patch.old.as_bytes()));
         let smallest = patches.map(|patch| patch.size).chain([newest.full.size]).min()?;
         let is_installed = installed.is_some_and(|build| build.digest == digest_of(newest.blake3));
-        Some(Known {
+        Some(Self {
             repository: set.repository().map(str::to_owned),
             newest: newest.version.to_string(),
             sequence: newest.sequence,
