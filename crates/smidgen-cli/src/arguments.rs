@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    apply, completions, diff, gc, gen_deltas, init, inspect, man, publish, resign, serve, update, verify,
-    withdraw,
+    apply, completions, diff, gc, gen_deltas, init, inspect, man, publish, resign, serve, status, update,
+    verify, withdraw,
 };
 use crate::exit::Exit;
 use crate::logging::LogFormat;
@@ -57,6 +57,7 @@ pub(crate) enum Command {
     Resign(resign::Resign),
     Serve(serve::Serve),
     Update(update::Update),
+    Status(status::StatusCommand),
     Diff(diff::Diff),
     Apply(apply::Apply),
     Inspect(inspect::Inspect),
@@ -77,6 +78,7 @@ impl Command {
             Self::Resign(command) => command.run(screen),
             Self::Serve(command) => command.run(screen),
             Self::Update(command) => command.run(screen),
+            Self::Status(command) => command.run(screen),
             Self::Diff(command) => command.run(screen),
             Self::Apply(command) => command.run(screen),
             Self::Inspect(command) => command.run(screen),

@@ -13,6 +13,7 @@ pub(crate) mod man;
 pub(crate) mod publish;
 pub(crate) mod resign;
 pub(crate) mod serve;
+pub(crate) mod status;
 pub(crate) mod update;
 pub(crate) mod verify;
 pub(crate) mod withdraw;

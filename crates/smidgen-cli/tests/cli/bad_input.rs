@@ -158,6 +158,8 @@ fn read_only_folder() {
 fn file_changed_under_our_feet() {
     let (publisher, server) = behind();
     std::fs::write(publisher.dir().join("app/hello"), "tampered").unwrap();
+    let status = publisher.run("status --dir app --json").ends(0).json();
+    assert_eq!(status["file"], "changed");
     let run = publisher.update(&server.url, "").ends(0).json();
     assert_eq!(run["outcome"], "repaired");
     assert_eq!(publisher.installed(), build(1));
@@ -170,6 +172,13 @@ fn build_that_differs_under_a_version_that_is_taken() {
     assert_eq!(publisher.run(&words).ends(1).error_code(), "version_taken");
     let words = publisher.publish_words(1, "routine").replace("build-1/hello", "build-9/hello");
     assert_eq!(publisher.run(&words).ends(1).error_code(), "build_unreadable");
+}
+
+#[test]
+fn folder_in_which_nothing_was_installed() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = crate::program::smidgen(dir.path(), "status --dir . --json").ends(6);
+    assert_eq!(run.error_code(), "not_installed");
 }
 
 /// Runs the program with another clock; `None`, loudly, where libfaketime is not installed. In CI it must be.

@@ -42,6 +42,38 @@ fn a_client_goes_from_nothing_to_the_newest_release_by_patches() {
     assert_eq!(idle["outcome"], "up_to_date");
     assert_eq!(idle["requests"], 1);
     assert_eq!(idle["bytes_fetched"], 0);
+
+    let status = publisher.run("status --dir app --json").ends(0).json();
+    assert_eq!(status["installed"]["version"], "1.2.0");
+    assert_eq!(status["file"], "intact");
+    assert_eq!(status["previous"]["version"], "1.0.0");
+    assert_eq!(status["follows"]["product"], "hello");
+    assert_eq!(status["known"]["newest"], "1.2.0");
+
+    publisher.publish(3, "critical").ends(0);
+    publisher.update(&server.url, "--notify").ends(0);
+    let text = publisher.run("status --dir app").ends(0).stdout;
+    insta::assert_snapshot!(stable(&text));
+}
+
+/// The text without what differs from run to run: times, and sizes that depend on how well things compress.
+fn stable(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let words = line.split_inclusive(' ').map(|word| {
+            let is_time = word.contains('T') && word.trim_end_matches([' ', ':']).ends_with('Z');
+            if is_time { "TIME ".to_owned() } else { word.to_owned() }
+        });
+        let line: String = words.collect();
+        let line = match line.split_once(" to fetch") {
+            Some((before, after)) => {
+                format!("{} BYTES to fetch{after}", before.rsplitn(3, ' ').nth(2).unwrap())
+            }
+            None => line,
+        };
+        lines.push(line);
+    }
+    lines.join("\n")
 }
 
 #[cfg(unix)]
