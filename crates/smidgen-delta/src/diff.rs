@@ -6,8 +6,8 @@
 use std::num::NonZeroUsize;
 
 use crate::{
-    Codec, Digest, Fault, Header, SectionKind, VERSION,
-    header::{MIN_WINDOW_LOG, SectionHeader},
+    Codec, Digest, Fault, Header, VERSION,
+    header::{MIN_WINDOW_LOG, SectionHeader, allowed_raw},
 };
 
 mod bidiff;
@@ -18,13 +18,13 @@ pub(crate) mod pack;
 mod script;
 mod suffixes;
 
-use pack::{Packed, Strength, pack};
+use pack::{Packed, Strength};
 use script::Script;
 
 /// The old file must be shorter than this: the suffix array counts in 32 bits.
 pub const MAX_OLD_SIZE: u64 = i32::MAX as u64;
 
-/// Streams up to this many bytes are packed at full strength without asking.
+/// For new files up to this many bytes, bidiff's stream is packed at full strength without asking.
 const CHEAP_STREAM: usize = 1 << 20;
 
 /// Which codec's patch to keep.
@@ -40,7 +40,6 @@ pub enum CodecChoice {
 
 /// How to make a patch.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct DiffOptions {
     /// Which codec's patch to keep. Default: the smallest.
     pub codec: CodecChoice,
@@ -111,63 +110,82 @@ pub fn diff(old: &[u8], new: &[u8], options: &DiffOptions) -> Result<Vec<u8>, Di
     if old.len() as u64 >= MAX_OLD_SIZE {
         return Err(DiffError::OldTooLarge { found: old.len() as u64, limit: MAX_OLD_SIZE });
     }
-    let script = Script::find(old, new);
-    let promise = Promise { old_digest: Digest::of(old), new_digest: Digest::of(new) };
-    let classic = |strength| {
-        let sections = classic::encode(&script, strength, options.threads)?;
-        Ok(assemble(Codec::Classic, &script, &promise, sections))
-    };
-    let interleaved = |stream: &[u8], strength| {
-        let sections = vec![pack(SectionKind::Interleaved, stream, strength)?];
-        Ok(assemble(Codec::Bidiff, &script, &promise, sections))
+    let job = Job {
+        script: Script::find(old, new),
+        old_digest: Digest::of(old),
+        new_digest: Digest::of(new),
+        threads: options.threads,
     };
     match options.codec {
-        CodecChoice::Only(Codec::Classic) => classic(Strength::Full),
-        CodecChoice::Only(Codec::Bidiff) => interleaved(&bidiff::stream(&script)?, Strength::Full),
+        CodecChoice::Only(codec) => job.patch(codec, Strength::Full),
         CodecChoice::Smallest => {
-            let stream = bidiff::stream(&script)?;
-            let is_cheap = stream.len() <= CHEAP_STREAM;
-            let may_win =
-                is_cheap || interleaved(&stream, Strength::Quick)?.len() <= classic(Strength::Quick)?.len();
-            let classic = classic(Strength::Full)?;
+            let may_win = new.len() <= CHEAP_STREAM
+                || job.patch(Codec::Bidiff, Strength::Quick)?.len()
+                    <= job.patch(Codec::Classic, Strength::Quick)?.len();
+            let classic = job.patch(Codec::Classic, Strength::Full)?;
             if !may_win {
                 return Ok(classic);
             }
-            let interleaved = interleaved(&stream, Strength::Full)?;
+            let interleaved = job.patch(Codec::Bidiff, Strength::Full)?;
             Ok(if interleaved.len() < classic.len() { interleaved } else { classic })
         }
     }
 }
 
-struct Promise {
+/// What all patches between two files share.
+struct Job<'a> {
+    script: Script<'a>,
     old_digest: Digest,
     new_digest: Digest,
+    threads: NonZeroUsize,
 }
 
-/// Puts header and sections together.
-fn assemble(codec: Codec, script: &Script<'_>, promise: &Promise, mut sections: Vec<Packed>) -> Vec<u8> {
-    sections.retain(|section| section.raw_size > 0);
-    sections.sort_by_key(|section| section.kind);
-    let header = Header {
-        version: VERSION,
-        codec,
-        old_size: script.old.len() as u64,
-        new_size: script.new.len() as u64,
-        old_digest: promise.old_digest,
-        new_digest: promise.new_digest,
-        window_log: sections.iter().map(|section| section.window_log).max().unwrap_or(MIN_WINDOW_LOG),
-        sections: sections
-            .iter()
-            .map(|section| SectionHeader {
-                kind: section.kind,
-                raw_size: section.raw_size,
-                packed_size: section.bytes.len() as u64,
-            })
-            .collect(),
-    };
-    let mut patch = header.encode();
-    for section in &sections {
-        patch.extend(&section.bytes);
+impl Job<'_> {
+    /// The patch in one codec.
+    fn patch(&self, codec: Codec, strength: Strength) -> Result<Vec<u8>, DiffError> {
+        let sections = self.sections(codec, &self.script, strength)?;
+        let raw = sections.iter().map(|section| section.raw_size).sum::<u64>();
+        if raw <= allowed_raw(self.script.new.len() as u64) {
+            return Ok(self.assemble(codec, sections));
+        }
+        // So many tiny steps that a decoder would refuse to walk them: never seen, but not impossible.
+        let plain = Script::of_extra(self.script.old, self.script.new);
+        Ok(self.assemble(codec, self.sections(codec, &plain, strength)?))
     }
-    patch
+
+    fn sections(
+        &self,
+        codec: Codec,
+        script: &Script<'_>,
+        strength: Strength,
+    ) -> Result<Vec<Packed>, DiffError> {
+        match codec {
+            Codec::Classic => classic::encode(script, strength, self.threads),
+            Codec::Bidiff => bidiff::encode(script, strength),
+        }
+    }
+
+    /// Puts header and sections together.
+    fn assemble(&self, codec: Codec, mut sections: Vec<Packed>) -> Vec<u8> {
+        sections.retain(|section| section.raw_size > 0);
+        sections.sort_by_key(|section| section.kind);
+        let entry = |section: &Packed| SectionHeader {
+            kind: section.kind,
+            raw_size: section.raw_size,
+            packed_size: section.bytes.len() as u64,
+        };
+        let header = Header {
+            version: VERSION,
+            codec,
+            old_size: self.script.old.len() as u64,
+            new_size: self.script.new.len() as u64,
+            old_digest: self.old_digest,
+            new_digest: self.new_digest,
+            window_log: sections.iter().map(|section| section.window_log).max().unwrap_or(MIN_WINDOW_LOG),
+            sections: sections.iter().map(entry).collect(),
+        };
+        let mut patch = header.encode();
+        sections.iter().for_each(|section| patch.extend(&section.bytes));
+        patch
+    }
 }

@@ -21,7 +21,6 @@ const INPUT_BUFFER: usize = 64 * 1024;
 /// How to pack a full copy.
 #[cfg(feature = "diff")]
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct FullOptions {
     /// zstd's level. Default 19.
     pub level: i32,

@@ -19,6 +19,11 @@ pub const RAW_PER_NEW_BYTE: u64 = 4;
 /// Raw bytes all sections may hold even if the new file is empty.
 pub const RAW_ALLOWANCE: u64 = 4096;
 
+/// Raw bytes the sections of a patch for a file of `new_size` bytes may hold.
+pub(crate) const fn allowed_raw(new_size: u64) -> u64 {
+    new_size.saturating_mul(RAW_PER_NEW_BYTE).saturating_add(RAW_ALLOWANCE)
+}
+
 /// The smallest window zstd knows, as a logarithm.
 pub(crate) const MIN_WINDOW_LOG: u8 = 10;
 
@@ -211,8 +216,7 @@ impl Header {
     /// The sizes in the table must add up: to the patch's own size, and to no more work than the output is worth.
     fn check_sizes(&self, header_len: u64, patch_size: u64) -> Result<(), ParseError> {
         let raw = self.sections.iter().try_fold(0_u64, |sum, section| sum.checked_add(section.raw_size));
-        let allowed = self.new_size.saturating_mul(RAW_PER_NEW_BYTE).saturating_add(RAW_ALLOWANCE);
-        within("raw size of all sections", raw.unwrap_or(u64::MAX), allowed)?;
+        within("raw size of all sections", raw.unwrap_or(u64::MAX), allowed_raw(self.new_size))?;
 
         let end =
             self.sections.iter().try_fold(header_len, |sum, section| sum.checked_add(section.packed_size));

@@ -2,10 +2,20 @@
 
 use std::io;
 
-use super::{DiffError, script::Script};
+use super::{
+    DiffError,
+    pack::{Packed, Strength, pack},
+    script::Script,
+};
+use crate::SectionKind;
+
+/// The one section of a bidiff patch for `script`.
+pub(super) fn encode(script: &Script<'_>, strength: Strength) -> Result<Vec<Packed>, DiffError> {
+    Ok(vec![pack(SectionKind::Interleaved, &stream(script)?, strength)?])
+}
 
 /// `script` as bidiff's stream.
-pub(super) fn stream(script: &Script<'_>) -> Result<Vec<u8>, DiffError> {
+fn stream(script: &Script<'_>) -> Result<Vec<u8>, DiffError> {
     let failed = |_: io::Error| DiffError::Pack { reason: "bidiff's writer failed on memory" };
     let mut writer = ::bidiff::enc::Writer::new(Vec::new()).map_err(failed)?;
     // A control's seek comes after its parts: the first place in the old file takes a control of its own.

@@ -21,12 +21,21 @@ pub(crate) struct Script<'a> {
 impl<'a> Script<'a> {
     /// Matches `new` against `old`.
     pub(crate) fn find(old: &'a [u8], new: &'a [u8]) -> Self {
-        let mut steps = if old.is_empty() {
-            vec![Step { old_offset: 0, add_len: 0, extra_len: new.len() }]
-        } else {
-            matcher::find(old, new).0
-        };
+        if old.is_empty() {
+            return Self::of_extra(old, new);
+        }
+        let mut steps = matcher::find(old, new).0;
         steps.retain(|step| step.add_len > 0 || step.extra_len > 0);
+        Self { old, new, steps }
+    }
+
+    /// `new` as one extra part: no step refers to `old`.
+    pub(crate) fn of_extra(old: &'a [u8], new: &'a [u8]) -> Self {
+        let steps = if new.is_empty() {
+            vec![]
+        } else {
+            vec![Step { old_offset: 0, add_len: 0, extra_len: new.len() }]
+        };
         Self { old, new, steps }
     }
 
