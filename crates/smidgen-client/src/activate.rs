@@ -6,7 +6,6 @@ use crate::blocking_work::off_loop;
 use crate::client::Client;
 use crate::error::{Error, InstalledError, StorageError};
 use crate::folder::Folder;
-use crate::installed::Standing;
 use crate::leftovers;
 use crate::observer::Event;
 use crate::plan::Plan;
@@ -45,11 +44,11 @@ impl Client {
 /// The installed file is the one that this update began with; nobody else is to lose their work to the rename.
 fn require_unchanged(folder: &Folder, plan: &Plan) -> Result<(), Error> {
     let path = plan.installed_path();
-    let before = plan.target.installed.facts();
+    let before = plan.target.installed.build();
     let now = folder.file_facts(path)?;
     let same = match (before, &now) {
         (None, None) => true,
-        (Some(before), Some(now)) => before.stamp == now.stamp && before.size == now.size,
+        (Some((_, before)), Some(now)) => before.stamp == now.stamp && before.size == now.size,
         _ => false,
     };
     // Touched only, as by a backup: the digest decides.
@@ -67,17 +66,12 @@ fn require_unchanged(folder: &Folder, plan: &Plan) -> Result<(), Error> {
 
 /// Gives the installed build a second name, under its digest, so that the rename does not lose it.
 fn keep_installed(folder: &Folder, plan: &Plan) -> Result<Option<Build>, StorageError> {
-    let (build, access) = match &plan.target.installed.standing {
-        Standing::Absent => return Ok(plan.target.state.previous.clone()),
-        Standing::Known { build, facts } => (build.clone(), facts.access),
-        // Kept under what it is now, for a person to look at; it is no build to go back to by itself.
-        Standing::Changed { was, found, facts } => {
-            (Build { digest: *found, size: facts.size, ..was.clone() }, facts.access)
-        }
+    let Some((build, facts)) = plan.target.installed.build() else {
+        return Ok(plan.target.state.previous.clone());
     };
     let kept = folder.layout.build(&build.digest);
     folder.remove(&kept)?;
-    folder.keep(plan.installed_path(), &kept, access)?;
+    folder.keep(plan.installed_path(), &kept, facts.access)?;
     folder.sync_dir(&folder.layout.builds())?;
     Ok(Some(build))
 }

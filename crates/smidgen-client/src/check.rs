@@ -6,7 +6,7 @@ use crate::blocking_work::off_loop;
 use crate::client::Client;
 use crate::error::{Error, PlanError};
 use crate::folder::Lock;
-use crate::installed::{Installed, Standing};
+use crate::installed::{Followed, Installed, Standing};
 use crate::plan::Traffic;
 use crate::poll::Poll;
 use crate::refresh::{Effort, Refresh};
@@ -34,7 +34,7 @@ impl Check {
     pub fn installed(&self) -> Option<&Build> {
         match &self.installed.standing {
             Standing::Known { build, .. } => Some(build),
-            Standing::Absent | Standing::Changed { .. } => None,
+            Standing::Absent | Standing::OtherLine { .. } | Standing::Changed { .. } => None,
         }
     }
 
@@ -133,14 +133,15 @@ impl Client {
         };
         let line = set.line(&self.config.line)?.ok_or_else(unknown)?;
         let newest = line.newest().cloned();
-        let (lock, mut state) = (before.lock, before.state);
+        let (lock, mut state, id) = (before.lock, before.state, self.config.line.id().to_string());
         let name = newest.as_ref().map(|newest| newest.name.to_string());
         let name = name.or_else(|| state.installed.as_ref().map(|build| build.name.clone()));
         let described = self.describe_line();
         let name = name.ok_or_else(|| PlanError::NothingReleased { line: described.clone() })?;
         off_loop("looking at the installed build", move || {
             let known = state.clone();
-            let installed = Installed::look(&folder, &mut state, &line, &name)?;
+            let followed = Followed { line: &line, id: &id, name: &name };
+            let installed = Installed::look(&folder, &mut state, &followed)?;
             if state != known {
                 state.store(&folder)?;
             }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use smidgen_delta::Digest;
-use smidgen_metadata::{Blake3, Line};
+use smidgen_metadata::{Blake3, Line, Name};
 
 use crate::error::{Error, InstalledError};
 use crate::folder::Folder;
@@ -24,36 +24,55 @@ pub(crate) enum Standing {
     Absent,
     /// A build of the line.
     Known { build: Build, facts: Facts },
+    /// We installed `was` from another line: the plugin set, the channel or the product was changed since.
+    OtherLine { was: Build, found: Digest, facts: Facts },
     /// We installed `was`, and somebody changed the file since.
     Changed { was: Build, found: Digest, facts: Facts },
+}
+
+/// The line that is followed, as far as it is known.
+pub(crate) struct Followed<'a> {
+    pub(crate) line: &'a Line,
+    pub(crate) id: &'a str,
+    /// What the newest release calls the program.
+    pub(crate) name: &'a str,
 }
 
 impl Installed {
     /// Looks at the installed file, and brings `state` up to date with it. The digest is computed only where the file
     /// was touched since the last time.
-    pub(crate) fn look(folder: &Folder, state: &mut State, line: &Line, name: &str) -> Result<Self, Error> {
-        let name = state.installed.as_ref().map_or(name, |build| &build.name).to_owned();
-        let path = folder.layout.installed(&name);
-        let Some(facts) = folder.file_facts(&path)? else {
-            return Ok(Self { path, standing: Standing::Absent });
-        };
+    pub(crate) fn look(folder: &Folder, state: &mut State, followed: &Followed<'_>) -> Result<Self, Error> {
         let remembered = state.installed.clone();
-        if let Some(build) = &remembered
-            && state.stamp == facts.stamp
-            && build.size == facts.size
-        {
-            return Ok(Self { path, standing: Standing::Known { build: build.clone(), facts } });
+        let names = remembered.iter().map(|build| build.name.as_str()).chain([followed.name]);
+        let mut at = None;
+        for name in names {
+            let path = folder.layout.installed(name);
+            if let Some(facts) = folder.file_facts(&path)? {
+                at = Some((name, path, facts));
+                break;
+            }
         }
-        let found = folder.digest(&path)?;
-        let standing = match (recognise(line, &name, found, &facts), remembered) {
-            // Touched, not changed: copied back from a backup, or its mode was set.
-            (_, Some(build)) if build.digest == found => Standing::Known { build, facts },
-            // Another build of the line: a switch whose last step was cut off, or one that somebody made by hand.
+        let Some((name, path, facts)) = at else {
+            return Ok(Self { path: folder.layout.installed(followed.name), standing: Standing::Absent });
+        };
+        let untouched = |build: &&Build| state.stamp == facts.stamp && build.size == facts.size;
+        let found = match remembered.as_ref().filter(untouched) {
+            Some(build) => build.digest,
+            None => folder.digest(&path)?,
+        };
+        let standing = match (recognise(followed, name, found, &facts), remembered.clone()) {
+            (Some(build), Some(was)) if was.digest == found => {
+                Standing::Known { build: Build { mode: was.mode, ..build }, facts }
+            }
+            // A switch whose last step was cut off, or a build that somebody copied here.
             (Some(build), was) => {
                 tracing::info!(code = "build_recognised", version = %build.version, digest = %found, "installed build recognised");
                 state.previous = was.or_else(|| state.previous.take());
                 Standing::Known { build, facts }
             }
+            (None, Some(was)) if was.line != followed.id => Standing::OtherLine { was, found, facts },
+            // So old that history has forgotten it.
+            (None, Some(was)) if was.digest == found => Standing::Known { build: was, facts },
             (None, Some(was)) => {
                 tracing::warn!(code = "installed_file_changed", path = %path.display(), %found, expected = %was.digest, "installed file was changed");
                 Standing::Changed { was, found, facts }
@@ -71,41 +90,42 @@ impl Installed {
         match &self.standing {
             Standing::Absent => None,
             Standing::Known { build, .. } => Some(build.digest),
-            Standing::Changed { found, .. } => Some(*found),
+            Standing::OtherLine { found, .. } | Standing::Changed { found, .. } => Some(*found),
         }
     }
 
-    pub(crate) fn facts(&self) -> Option<&Facts> {
+    /// What was found there, as something to keep; `None` if nothing was.
+    pub(crate) fn build(&self) -> Option<(Build, &Facts)> {
         match &self.standing {
             Standing::Absent => None,
-            Standing::Known { facts, .. } | Standing::Changed { facts, .. } => Some(facts),
+            Standing::Known { build, facts } => Some((build.clone(), facts)),
+            // Under what it is now: no build to go back to by itself, but a person may want to look at it.
+            Standing::OtherLine { was, found, facts } | Standing::Changed { was, found, facts } => {
+                Some((Build { digest: *found, size: facts.size, ..was.clone() }, facts))
+            }
         }
     }
 }
 
-/// The build of the line with this digest, listed or in its signed history.
-fn recognise(line: &Line, name: &str, digest: Digest, facts: &Facts) -> Option<Build> {
+/// The build of the line with this digest, listed or in its signed history; the newest release of it, if there are
+/// several.
+fn recognise(followed: &Followed<'_>, name: &str, digest: Digest, facts: &Facts) -> Option<Build> {
     let blake3 = Blake3::from_bytes(*digest.as_bytes());
-    let listed = line.releases().iter().find(|release| release.blake3 == blake3);
+    let build = |version: &Name, sequence, mode| Build {
+        line: followed.id.to_owned(),
+        name: name.to_owned(),
+        version: version.to_string(),
+        sequence,
+        digest,
+        size: facts.size,
+        mode,
+    };
+    let listed = followed.line.releases().iter().rev().find(|release| release.blake3 == blake3);
     if let Some(release) = listed {
-        return Some(Build {
-            name: name.to_owned(),
-            version: release.version.to_string(),
-            sequence: release.sequence,
-            digest,
-            size: facts.size,
-            mode: release.mode,
-        });
+        return Some(build(&release.version, release.sequence, release.mode));
     }
     // History has the beginning of the digest only. That is no proof, and none is needed: a patch compares the whole
     // digest of the old file, and all that follows otherwise is an update to a build that is proven.
-    let entry = line.find_build(&blake3)?;
-    Some(Build {
-        name: name.to_owned(),
-        version: entry.version.to_string(),
-        sequence: entry.sequence,
-        digest,
-        size: facts.size,
-        mode: facts.access.mode,
-    })
+    let entry = followed.line.find_build(&blake3)?;
+    Some(build(&entry.version, entry.sequence, facts.access.mode))
 }

@@ -32,6 +32,7 @@ pub struct Plan {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) lock: Lock,
+    pub(crate) line_id: String,
     pub(crate) installed: Installed,
     pub(crate) state: State,
     pub(crate) release: Release,
@@ -51,6 +52,8 @@ pub enum Reason {
         /// The highest severity skipped.
         severity: Severity,
     },
+    /// What is installed belongs to another line: the plugin set, the channel or the product was changed.
+    OtherLine,
     /// The installed file is not the build that we installed.
     Repair,
 }
@@ -158,9 +161,13 @@ impl Check {
             (Standing::Absent, Some(newest)) => {
                 Decision::Wanted { release: newest, reason: Reason::FirstInstall }
             }
+            // So was another line.
+            (Standing::OtherLine { .. }, Some(newest)) => {
+                Decision::Wanted { release: newest, reason: Reason::OtherLine }
+            }
             // Never backwards: a withdrawn release stays installed until something newer comes.
             (Standing::Known { build, .. }, None) => Decision::UpToDate { installed: build },
-            (Standing::Absent | Standing::Changed { .. }, None) => {
+            (Standing::Absent | Standing::OtherLine { .. } | Standing::Changed { .. }, None) => {
                 return Err(PlanError::NothingReleased { line: self.described.clone() });
             }
             (Standing::Known { build, .. }, Some(newest)) if newest.sequence <= build.sequence => {
@@ -223,6 +230,7 @@ impl Client {
         self.observer.event(&Event::Planned { version: &release.version, way: &way, full_size });
         let target = Target {
             lock: check.lock.clone(),
+            line_id: self.config.line.id().to_string(),
             installed: check.installed.clone(),
             state: check.state.clone(),
             release: release.clone(),
@@ -316,9 +324,8 @@ impl Plan {
     /// was signed follows the signed one.
     pub(crate) fn access(&self) -> Access {
         let signed = self.release().mode & 0o777;
-        let (facts, was) = match &self.target.installed.standing {
-            Standing::Absent => return Access { mode: signed, owner: None },
-            Standing::Known { build, facts } | Standing::Changed { was: build, facts, .. } => (facts, build),
+        let Some((was, facts)) = self.target.installed.build() else {
+            return Access { mode: signed, owner: None };
         };
         let mode = if facts.access.mode == was.mode { signed } else { facts.access.mode };
         Access { mode, owner: facts.access.owner }
@@ -328,6 +335,7 @@ impl Plan {
     pub(crate) fn build(&self) -> Build {
         let release = self.release();
         Build {
+            line: self.target.line_id.clone(),
             name: release.name.to_string(),
             version: release.version.to_string(),
             sequence: release.sequence,

@@ -20,7 +20,7 @@ pub enum Outcome {
     UpdateAvailable(PlanReport),
     /// A build was installed where there was none.
     Installed(Activated),
-    /// A newer build was installed.
+    /// A newer build was installed, or one of another line.
     Updated(Activated),
     /// The installed file had been changed, and a build that is proven is there again.
     Repaired(Activated),
@@ -185,7 +185,7 @@ impl Activated {
     pub(crate) fn into_outcome(self) -> Outcome {
         match self.reason {
             Reason::FirstInstall => Outcome::Installed(self),
-            Reason::Newer { .. } => Outcome::Updated(self),
+            Reason::Newer { .. } | Reason::OtherLine => Outcome::Updated(self),
             Reason::Repair => Outcome::Repaired(self),
         }
     }

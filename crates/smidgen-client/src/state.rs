@@ -16,6 +16,8 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Build {
+    /// The id of the build line that it was released in: sequences of different lines do not compare.
+    pub line: String,
     /// The file's name.
     pub name: String,
     /// The release's version, for people.

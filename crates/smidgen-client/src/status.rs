@@ -145,7 +145,8 @@ impl Known {
         set.load_stored_targets(&store.targets?).ok()?;
         let line = set.line(line).ok()??;
         let newest = line.newest()?;
-        let installed = state.installed.as_ref();
+        let id = self.config.line.id();
+        let installed = state.installed.as_ref().filter(|build| build.line == id.as_str());
         let skipped = installed.filter(|build| build.sequence < newest.sequence);
         let patches = newest
             .patches

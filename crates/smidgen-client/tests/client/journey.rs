@@ -1,6 +1,6 @@
 //! From nothing to installed to updated, and what is decided on the way.
 
-use smidgen_client::{FileStatus, FullCopies, Mode, Outcome, Policy, Reason, Severity, Way};
+use smidgen_client::{BuildLine, FileStatus, FullCopies, Mode, Outcome, Policy, Reason, Severity, Way};
 use smidgen_testkit::Program;
 
 use crate::site::{Site, bytes_fetched, installed, own};
@@ -190,4 +190,40 @@ async fn only_one_process_updates_a_folder() {
     assert_eq!(client.status().unwrap().known.unwrap().newest, "1.1.0");
     drop(check);
     assert_eq!(site.update().await.unwrap().code(), "updated");
+}
+
+#[tokio::test]
+async fn another_plugin_set_is_another_line_whose_sequences_do_not_compare() {
+    let mut site = Site::outdated().await;
+    site.update().await.unwrap();
+    let (with, old) = (site.line.clone(), site.newest());
+    // Its first release, sequence 1, although sequence 2 of the other line is installed.
+    let without = BuildLine::new("editor", "stable", "x86_64-linux", []).unwrap();
+    let plain = Program::seeded(7, 300).link();
+    site.repository.publish(&without, "1.1.0", Severity::Routine, &plain);
+    site.mirror.serve(&site.repository);
+    site.line = without;
+    site.policy = Policy::Critical;
+    let outcome = site.update().await.unwrap();
+    let Outcome::Updated(report) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((report.reason, report.installed.sequence), (Reason::OtherLine, 1));
+    assert!(site.installed_file() == Some(plain));
+    assert_eq!(site.update().await.unwrap().code(), "up_to_date");
+    // And back: the build before is still here.
+    site.line = with;
+    let outcome = site.update().await.unwrap();
+    let Outcome::Updated(report) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((report.reason, report.way), (Reason::OtherLine, Way::Kept));
+    assert!(site.installed_file() == Some(old));
+}
+
+#[tokio::test]
+async fn a_build_that_is_released_again_is_not_fetched_again() {
+    let mut site = Site::installed().await;
+    let (line, build) = (site.line.clone(), site.newest());
+    site.repository.publish(&line, "1.0.0-again", Severity::Critical, &build);
+    site.mirror.serve(&site.repository);
+    let outcome = site.update().await.unwrap();
+    let Outcome::UpToDate(report) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((report.installed.sequence, report.installed.version.as_str()), (2, "1.0.0-again"));
 }
