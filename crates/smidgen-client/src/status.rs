@@ -143,9 +143,9 @@ impl Known {
         set.keep_timestamp().ok()?;
         set.load_stored_snapshot(&store.snapshot?).ok()?;
         set.load_stored_targets(&store.targets?).ok()?;
+        let id = line.id();
         let line = set.line(line).ok()??;
         let newest = line.newest()?;
-        let id = self.config.line.id();
         let installed = state.installed.as_ref().filter(|build| build.line == id.as_str());
         let skipped = installed.filter(|build| build.sequence < newest.sequence);
         let patches = newest
