@@ -82,7 +82,7 @@ pub enum Event {
         /// Bytes of the new build.
         new_size: u64,
     },
-    /// A pair gets no patch.
+    /// A pair gets no patch; known in the end, so it can follow on a [`Event::PatchMade`] that did not pay.
     PatchSkipped {
         /// The pair.
         pair: Pair,

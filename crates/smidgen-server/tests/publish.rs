@@ -4,6 +4,7 @@
 mod scene;
 
 use scene::{Scene, line};
+use smidgen_server::Event;
 use smidgen_server::publish::{PatchOutcome, Published, publish};
 
 #[tokio::test]
@@ -63,4 +64,23 @@ async fn refuses_a_version_with_other_bytes_and_a_build_with_another_version() {
     assert_eq!(error.code(), "release_differs");
     assert!(error.to_string().contains("severity routine, not critical"), "{error}");
     assert_eq!(scene.client().versions(), ["1.1"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_taken_away_before_the_last_step_is_written_again() {
+    let scene = Scene::new().await;
+    scene.publish(1).await.unwrap();
+    let taken = std::sync::atomic::AtomicBool::new(false);
+    // As if a `gc` in another process had found an old file of the same content and removed it.
+    let take_away = |event: &Event| {
+        if let Event::Stored { key, .. } = event
+            && !taken.swap(true, std::sync::atomic::Ordering::SeqCst)
+        {
+            std::fs::remove_file(scene.folder().join(key)).unwrap();
+        }
+    };
+    let request = scene.request(2);
+    publish(&scene.repository, &scene.keys, request, &scene.options, &take_away).await.unwrap();
+    assert!(taken.into_inner());
+    assert_eq!(scene.client().check_everything(&line()), 1);
 }
