@@ -90,3 +90,8 @@ pub use crate::state::Build;
 pub use crate::status::{FileStatus, Known, LastCheck, Status, status};
 pub use crate::storage::Storage;
 pub use crate::transport::Transport;
+
+/// The example of the project's first page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeExamples;
