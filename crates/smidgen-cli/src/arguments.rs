@@ -92,7 +92,8 @@ impl Command {
         match verbose {
             // The access log is what a server is watched by.
             0 if matches!(self, Self::Serve(_)) => "warn,smidgen_server=info,smidgen::access=info",
-            0 => "warn",
+            // How an update ended is the program's to tell.
+            0 => "warn,smidgen_client::client=error",
             1 => "info",
             2 => "debug",
             _ => "trace",

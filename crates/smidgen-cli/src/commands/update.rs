@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use smidgen_client::blocking::Client;
-use smidgen_client::{Activated, Config, FullCopies, Mode, Outcome, PlanReport, Policy, Reason};
+use smidgen_client::{Activated, Config, FullCopies, Mode, Outcome, PlanReport, Policy, Reason, Way};
 use url::Url;
 
 use super::line::{self, LineArguments};
@@ -100,10 +100,14 @@ impl Update {
         let line = line::label(&self.line.line());
         match outcome {
             Outcome::UpToDate(report) => format!(
-                "{line}: {} is up to date ({} requests, {})\n",
+                "{line}: {} is up to date ({} fetched in {})\n",
                 report.installed.version,
-                report.requests,
                 bytes(report.bytes_fetched),
+                if report.requests == 1 {
+                    "1 request".to_owned()
+                } else {
+                    format!("{} requests", report.requests)
+                },
             ),
             Outcome::BelowPolicy(report) => format!(
                 "{line}: {} stays; {} is newer, but nothing in it is more than {}, and the policy is {}\n",
@@ -132,17 +136,15 @@ fn planned(plan: &PlanReport) -> String {
         _ => "the installed file was changed".to_owned(),
     };
     let mut text = format!("{} is there ({why})\n", plan.version);
-    let rows: Vec<Vec<String>> = plan
-        .ways
-        .iter()
-        .map(|way| {
-            vec![
-                format!("by {}", updating::name(way)),
-                bytes(way.rest()),
-                saving(way.rest(), plan.bytes_full),
-            ]
-        })
-        .collect();
+    let row = |way: &Way| {
+        let name = format!("by {}", updating::name(way));
+        let spared = match way {
+            Way::Full { .. } => String::new(),
+            _ => saving(way.rest(), plan.bytes_full),
+        };
+        vec![name, bytes(way.rest()), spared]
+    };
+    let rows: Vec<Vec<String>> = plan.ways.iter().map(row).collect();
     text.push_str(&table(&rows));
     if let Some(notes) = &plan.notes {
         text.push_str(notes.trim_end());
@@ -152,12 +154,13 @@ fn planned(plan: &PlanReport) -> String {
 }
 
 fn switched(activated: &Activated) -> String {
-    format!(
-        "{} by {}; fetched {} of {}, {}",
-        activated.installed.version,
-        updating::name(&activated.way),
-        bytes(activated.bytes_fetched),
-        bytes(activated.bytes_full),
-        saving(activated.bytes_fetched, activated.bytes_full),
-    )
+    let fetched = bytes(activated.bytes_fetched);
+    let cost = match &activated.way {
+        Way::Full { .. } => format!("fetched {fetched}"),
+        _ => {
+            let (fetched_count, full) = (activated.bytes_fetched, activated.bytes_full);
+            format!("fetched {fetched} instead of {}, {}", bytes(full), saving(fetched_count, full))
+        }
+    };
+    format!("{} by {}; {cost}", activated.installed.version, updating::name(&activated.way))
 }

@@ -142,16 +142,15 @@ fn address_without_a_repository_or_without_a_server() {
 #[test]
 fn read_only_folder() {
     let (publisher, server) = behind();
-    let Some(folder) = ReadOnly::of(&publisher.dir().join("app")) else { return };
-    let run = publisher.update(&server.url, "").ends(5);
-    assert_eq!(run.error_code(), "not_permitted");
-    drop(folder);
+    set_mode(publisher.dir(), 0o755);
+    set_mode(&publisher.dir().join("app"), 0o555);
+    let run = unprivileged(publisher.dir(), &publisher.update_words(&server.url, ""));
+    let init = unprivileged(publisher.dir(), "init app/repo --keys app/keys --json");
+    set_mode(&publisher.dir().join("app"), 0o755);
+    let (Some(run), Some(init)) = (run, init) else { return };
+    assert_eq!(run.ends(5).error_code(), "not_permitted");
     assert_eq!(publisher.installed(), build(0));
-
-    let folder = ReadOnly::of(&publisher.dir().join("repo/metadata")).unwrap();
-    assert_eq!(publisher.publish(2, "routine").ends(5).error_code(), "not_permitted");
-    drop(folder);
-    publisher.run("verify repo").ends(0);
+    assert_eq!(init.ends(5).error_code(), "not_permitted");
 }
 
 #[test]
@@ -204,30 +203,27 @@ fn offset_in_seconds(offset: &str) -> String {
     format!("{:+}", days * 24 * 60 * 60)
 }
 
-/// A folder that nobody may write to, as long as this lives.
+/// Runs the program as somebody whom permissions bind: root, as in containers, becomes nobody for it. `None`, loudly,
+/// where that cannot be.
 #[cfg(unix)]
-struct ReadOnly(std::path::PathBuf);
-
-#[cfg(unix)]
-impl ReadOnly {
-    /// `None`, loudly, for root: permissions do not bind it.
-    fn of(folder: &Path) -> Option<Self> {
-        set_mode(folder, 0o555);
-        let guard = Self(folder.to_owned());
-        if std::fs::write(folder.join("probe"), "").is_ok() {
-            std::fs::remove_file(folder.join("probe")).unwrap();
-            eprintln!("SKIPPED: permissions do not bind this user");
+fn unprivileged(dir: &Path, words: &str) -> Option<Run> {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let mut program = command(&words, dir);
+    let id = Command::new("id").arg("-u").output().unwrap();
+    if id.stdout == b"0\n" {
+        let mut nobody = Command::new("setpriv");
+        nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
+        nobody.arg(program.get_program());
+        if !nobody.arg("--version").output().is_ok_and(|output| output.status.success()) {
+            eprintln!("SKIPPED: permissions do not bind root, and nobody cannot run the program");
             return None;
         }
-        Some(guard)
+        nobody = Command::new("setpriv");
+        nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
+        nobody.arg(program.get_program()).args(program.get_args()).current_dir(dir).stdin(Stdio::null());
+        program = nobody;
     }
-}
-
-#[cfg(unix)]
-impl Drop for ReadOnly {
-    fn drop(&mut self) {
-        set_mode(&self.0, 0o755);
-    }
+    Some(Run::of(program.output().unwrap()))
 }
 
 #[cfg(unix)]
