@@ -6,6 +6,7 @@ mod ledger;
 mod link;
 mod pairs;
 mod program;
+mod publisher;
 mod sample;
 mod story;
 

@@ -31,18 +31,26 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
 
 /// Runs a command to its end; anything but success is an error that names it.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("failed to start {command:?}"))?;
+    let status = command.status().with_context(|| format!("failed to start {}", describe(command)))?;
     if !status.success() {
-        bail!("{command:?} ended with {status}");
+        bail!("{} ended with {status}", describe(command));
     }
     Ok(())
 }
 
 /// Runs a command to its end and returns what it printed on standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
+    let output = command.output().with_context(|| format!("failed to start {}", describe(command)))?;
     if !output.status.success() {
-        bail!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{} ended with {}: {said}", describe(command), output.status);
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{command:?} printed bytes that are not UTF-8"))
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("{} printed bytes that are not UTF-8", describe(command)))
+}
+
+/// A command as a person would type it, without what was done to its environment.
+pub(crate) fn describe(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::fleet::{Client, Line};
 use super::journey::update_over_broken_link;
 use super::ledger::{Ledger, grouped, wire};
-use super::program::{self, Smidgen};
+use super::program::Smidgen;
+use super::publisher::{self, Publication, Publisher};
 use super::story::Story;
 use crate::corpus::{self, Pair, Side};
 use crate::workspace;
@@ -22,47 +23,36 @@ const FETCHES: usize = 3;
 pub(super) fn run(smidgen: &Smidgen, only: &[String], scratch: &Path, story: &Story) -> Result<()> {
     let pairs = corpus::pairs(only)?;
     corpus::fetch(&pairs, FETCHES)?;
-    let (repository, keys, root) =
-        (scratch.join("repository"), scratch.join("keys"), scratch.join("root.json"));
-    program::report(smidgen.command("init").arg(&repository).arg("--keys").arg(&keys))?;
-    fs::copy(repository.join("metadata/1.root.json"), &root).context("init made no root")?;
-    let server = smidgen.serve(&repository, &scratch.join("serve.log"))?;
+    let publisher = Publisher::init(smidgen, scratch)?;
+    let server = publisher.serve()?;
     let mut ledger = Ledger::default();
     for pair in &pairs {
         story.chapter(&format!("{}: {} {} -> {}", pair.id, pair.file, pair.old.version, pair.new.version));
-        let publish = |side| publish(smidgen, &repository, &keys, scratch, pair, side);
-        publish(Side::Old)?;
+        let clients = scratch.join("clients");
         let client =
-            Client::new(smidgen, &pair.id, line_of(pair), "all", &server, &root, &scratch.join("clients"))?;
-        let visit = client.update()?;
-        visit.expect("outcome", "installed")?;
+            Client::new(smidgen, &pair.id, line_of(pair), "all", &server, &publisher.root, &clients)?;
+        publish(&publisher, scratch, pair, Side::Old)?;
+        client.update()?.expect("outcome", "installed")?;
         client.holds(&pair.file, &pair.path(Side::Old))?;
-        let (full, patch) = publish(Side::New)?;
-        story.line(format!("{} bytes; full copy {} bytes; {patch}", grouped(pair.new.size), grouped(full)));
+
+        let report = publish(&publisher, scratch, pair, Side::New)?;
+        let full = publisher::full_size(&report)?;
+        let (size, patch) = (grouped(pair.new.size), describe(&report["patches"][0]));
+        story.line(format!("{size} bytes; full copy {} bytes; {patch}", grouped(full)));
         let visit = update_over_broken_link(&client)?;
         visit.expect("outcome", "updated")?;
         client.holds(&pair.file, &pair.path(Side::New))?;
-        let what = format!(
-            "{} -> {}, by {}",
-            pair.old.version,
-            pair.new.version,
-            visit.report["way"]["way"].as_str().unwrap_or_default()
-        );
+        let way = visit.report["way"]["way"].as_str().unwrap_or_default();
+        let what = format!("{} -> {}, by {way}", pair.old.version, pair.new.version);
         ledger.add(&pair.id, what, &visit.exchanges, Some(full));
-        story.line(format!(
-            "updated over a connection that broke half-way: {} bytes",
-            grouped(wire(&visit.exchanges))
-        ));
+        let bytes = grouped(wire(&visit.exchanges));
+        story.line(format!("updated over a connection that broke half-way: {bytes} bytes"));
         if let Some(said) = ask_version(pair, &client.program(&pair.file))? {
             story.line(format!("the updated program runs and says: {said}"));
         }
     }
     story.chapter("The repository");
-    let report = program::report(smidgen.command("verify").arg(&repository))?;
-    story.line(format!(
-        "smidgen verify is content: {} releases, {} patches, all applied",
-        report["releases"], report["patches"]
-    ));
+    story.line(publisher.verify_sound()?);
     story.chapter("What it cost");
     story.table(&ledger);
     Ok(())
@@ -77,25 +67,19 @@ fn line_of(pair: &Pair) -> Line {
     }
 }
 
-/// Publishes one build of a pair under the program's own name; returns the size of its full copy, and says what became
-/// of the patch.
-fn publish(
-    smidgen: &Smidgen,
-    repository: &Path,
-    keys: &Path,
-    scratch: &Path,
-    pair: &Pair,
-    side: Side,
-) -> Result<(u64, String)> {
-    let file = named(pair, side, scratch)?;
-    let line = line_of(pair);
-    let mut command = smidgen.command("publish");
-    command.arg(repository).arg("--keys").arg(keys);
-    command.args(["--product", &line.product, "--channel", &line.channel, "--platform", &line.platform]);
-    command.args(["--version", &pair.build(side).version, "--severity", "routine"]).arg(&file);
-    let report = program::report(&mut command)?;
-    let full = report["full_size"].as_u64().with_context(|| format!("no size of the full copy: {report}"))?;
-    Ok((full, describe(&report["patches"][0])))
+/// Publishes one build of a pair under the program's own name.
+fn publish(publisher: &Publisher<'_>, scratch: &Path, pair: &Pair, side: Side) -> Result<Value> {
+    let (file, line) = (named(pair, side, scratch)?, line_of(pair));
+    let version = &pair.build(side).version;
+    let notes = format!("{} {version}", pair.file);
+    publisher.publish(&Publication {
+        line: &line,
+        version,
+        severity: "routine",
+        plugins: &[],
+        notes: &notes,
+        file: &file,
+    })
 }
 
 fn describe(patch: &Value) -> String {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::workspace;
+use crate::workspace::{self, describe};
 
 /// How long a server may take to say where it listens, and to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ pub(super) fn build(arguments: &[&str]) -> Result<PathBuf> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .next_back();
-    executable.with_context(|| format!("{command:?} built no program"))
+    executable.with_context(|| format!("{} built no program", describe(&command)))
 }
 
 /// The `smidgen` program, asked for reports.
@@ -63,11 +63,14 @@ impl Smidgen {
 
 /// Runs a command of `smidgen` to its end, whatever that is.
 pub(super) fn run(command: &mut Command) -> Result<Ended> {
-    let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
-    let exit = output.status.code().with_context(|| format!("{command:?} was killed: {}", output.status))?;
+    let output = command.output().with_context(|| format!("failed to start {}", describe(command)))?;
+    let exit = output
+        .status
+        .code()
+        .with_context(|| format!("{} was killed: {}", describe(command), output.status))?;
     let report = serde_json::from_slice(&output.stdout).with_context(|| {
         let said = String::from_utf8_lossy(&output.stderr);
-        format!("{command:?} ended with {exit} and no JSON report: {said}")
+        format!("{} ended with {exit} and no JSON report: {said}", describe(command))
     })?;
     Ok(Ended { exit, report })
 }
@@ -75,7 +78,7 @@ pub(super) fn run(command: &mut Command) -> Result<Ended> {
 /// Runs a command of `smidgen` that has to succeed.
 pub(super) fn report(command: &mut Command) -> Result<Value> {
     let Ended { exit, report } = run(command)?;
-    ensure!(exit == 0, "{command:?} ended with {exit}: {report}");
+    ensure!(exit == 0, "{} ended with {exit}: {report}", describe(command));
     Ok(report)
 }
 
@@ -96,7 +99,7 @@ impl Running {
     ) -> Result<Self> {
         let stderr = File::create(log).with_context(|| format!("failed to create {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
-        let child = command.spawn().with_context(|| format!("failed to start {command:?}"))?;
+        let child = command.spawn().with_context(|| format!("failed to start {}", describe(command)))?;
         // From here on it is stopped whatever happens.
         let mut guard = Guard(Some(child));
         let stdout = guard.0.as_mut().and_then(|child| child.stdout.take()).context("no standard output")?;
@@ -110,16 +113,17 @@ impl Running {
         let said = || fs::read_to_string(log).unwrap_or_default();
         let (line, stdout) = receiver
             .recv_timeout(PATIENCE)
-            .with_context(|| format!("{command:?} did not say where it listens: {}", said()))?;
+            .with_context(|| format!("{} did not say where it listens: {}", describe(command), said()))?;
         let line = line?;
-        let address = address_in(line.trim())
-            .with_context(|| format!("{command:?} does not say where it listens: {line:?} {}", said()))?;
+        let address = address_in(line.trim()).with_context(|| {
+            format!("{} does not say where it listens: {line:?} {}", describe(command), said())
+        })?;
         let child = guard.0.take().context("the server is gone")?;
         Ok(Self { child, address, _stdout: stdout })
     }
 
-    /// Asks for a path, exactly as it is spelled; returns status, head and body.
-    pub(super) fn get(&self, path: &str) -> Result<(u16, String, String)> {
+    /// Asks for a path, exactly as it is spelled; returns status and body.
+    pub(super) fn get(&self, path: &str) -> Result<(u16, String)> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address)?;
@@ -130,7 +134,7 @@ impl Running {
             bail!("no answer to {path}: {answer:?}")
         };
         let status = head.get(9..12).and_then(|digits| digits.parse().ok());
-        Ok((status.with_context(|| format!("no status in {head:?}"))?, head.to_owned(), body.to_owned()))
+        Ok((status.with_context(|| format!("no status in {head:?}"))?, body.to_owned()))
     }
 }
 

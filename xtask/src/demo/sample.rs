@@ -9,6 +9,9 @@ use anyhow::{Context, Result, ensure};
 use super::program::{self, Running};
 use crate::workspace;
 
+/// Name of the program, and of the file that clients install.
+pub(super) const PROGRAM: &str = "sample";
+
 /// One release of the sample.
 pub(super) struct Release {
     pub(super) version: &'static str,
@@ -21,7 +24,7 @@ pub(super) struct Release {
 }
 
 /// As the sample's README tells them.
-pub(super) const RELEASES: [Release; 3] = [
+const RELEASES: [Release; 3] = [
     Release {
         version: "1.0.0",
         feature: "",
@@ -58,9 +61,10 @@ pub(super) struct Variant {
 }
 
 /// Builds every release without plugins and with them, in `scratch`. What cargo has built before is quick.
-pub(super) fn build_all(scratch: &Path) -> Result<(Vec<Variant>, Vec<Variant>)> {
-    let line = |plugins: &[&str]| -> Result<Vec<Variant>> {
-        RELEASES.iter().map(|release| build(release, plugins, scratch)).collect()
+pub(super) fn build_all(scratch: &Path) -> Result<([Variant; 3], [Variant; 3])> {
+    let line = |plugins: &[&str]| -> Result<[Variant; 3]> {
+        let [one, two, three] = &RELEASES;
+        Ok([build(one, plugins, scratch)?, build(two, plugins, scratch)?, build(three, plugins, scratch)?])
     };
     Ok((line(&[])?, line(&PLUGINS)?))
 }
@@ -89,7 +93,7 @@ fn build(release: &'static Release, plugins: &[&str], scratch: &Path) -> Result<
         if plugins.is_empty() { "plain" } else { "plugins" }
     ));
     fs::create_dir_all(&folder)?;
-    let program = folder.join("sample");
+    let program = folder.join(PROGRAM);
     fs::copy(&built, &program).with_context(|| format!("failed to copy {}", built.display()))?;
     let (version, plugins) = ask_version(&program)?;
     ensure!(version == release.version, "built release {} and got {version}", release.version);
