@@ -33,16 +33,13 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut scratch = tempfile::Builder::new().prefix("smidgen-demo-").tempdir()?;
     scratch.disable_cleanup(arguments.keep);
+    // As tests are built, where what is slow is optimised: a release build takes minutes more than it saves here.
+    let smidgen = Smidgen { program: program::build(&["--package", "smidgen-cli", "--bin", "smidgen"])? };
     let story = if arguments.corpus {
-        let smidgen = Smidgen {
-            program: program::build(&["--release", "--package", "smidgen-cli", "--bin", "smidgen"])?,
-        };
         let story = Story::begin("smidgen demo: real pairs of builds, published, served and updated");
         pairs::run(&smidgen, &arguments.only, scratch.path(), &story)?;
         story
     } else {
-        // Not optimised as a release is: that takes minutes more to build, and small builds are quickly diffed.
-        let smidgen = Smidgen { program: program::build(&["--package", "smidgen-cli", "--bin", "smidgen"])? };
         let story = Story::begin("smidgen demo: a small web server, published, served and updated");
         journey::run(&smidgen, scratch.path(), &story)?;
         story
