@@ -15,6 +15,7 @@ mod classic;
 mod jobs;
 mod matcher;
 pub(crate) mod pack;
+mod runs;
 mod script;
 mod suffixes;
 

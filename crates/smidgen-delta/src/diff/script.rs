@@ -1,6 +1,6 @@
 //! What a diff found: the controls that make the new file from the old one, independent of how they are written down.
 
-use super::matcher;
+use super::{matcher, runs};
 
 /// One step: `add_len` bytes of the old file from `old_offset` with differences, then `extra_len` new bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl<'a> Script<'a> {
         if old.is_empty() {
             return Self::of_extra(old, new);
         }
-        let mut steps = matcher::find(old, new).0;
+        let mut steps = runs::find(old, new).unwrap_or_else(|| matcher::find(old, new).0);
         steps.retain(|step| step.add_len > 0 || step.extra_len > 0);
         Self { old, new, steps }
     }
