@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{ApplyError, Inspection, SectionKind, old::OldFile, output::Output, patch::Sections};
+use crate::{ApplyError, Inspection, SectionKind, old::OldFile, output::Output, patch::Sections, reference};
 
 mod bidiff;
 mod classic;
@@ -18,10 +18,12 @@ pub enum Codec {
     Classic,
     /// bidiff's own interleaved stream in one section.
     Bidiff,
+    /// References to what moved are predicted, and everything is coded bit by bit in its context.
+    Reference,
 }
 
 impl Codec {
-    const ALL: [Self; 2] = [Self::Classic, Self::Bidiff];
+    const ALL: [Self; 3] = [Self::Classic, Self::Bidiff, Self::Reference];
 
     /// The byte that stands for the codec in a patch.
     #[must_use]
@@ -29,6 +31,7 @@ impl Codec {
         match self {
             Self::Classic => 1,
             Self::Bidiff => 2,
+            Self::Reference => 3,
         }
     }
 
@@ -38,6 +41,7 @@ impl Codec {
         match self {
             Self::Classic => "classic",
             Self::Bidiff => "bidiff",
+            Self::Reference => "reference",
         }
     }
 
@@ -50,6 +54,7 @@ impl Codec {
         match self {
             Self::Classic => classic::SECTIONS.contains(&kind),
             Self::Bidiff => kind == SectionKind::Interleaved,
+            Self::Reference => reference::SECTIONS.contains(&kind),
         }
     }
 }
@@ -62,7 +67,7 @@ impl fmt::Display for Codec {
 
 /// No codec has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no codec {found:?}: expected \"classic\" or \"bidiff\"")]
+#[error("there is no codec {found:?}: expected \"classic\", \"bidiff\" or \"reference\"")]
 pub struct ParseCodecError {
     found: String,
 }
@@ -86,6 +91,7 @@ pub(crate) fn apply(
     match codec {
         Codec::Classic => classic::apply(sections, old, output),
         Codec::Bidiff => bidiff::apply(sections, old, output),
+        Codec::Reference => reference::apply(sections, old, output),
     }
 }
 
@@ -98,5 +104,6 @@ pub(crate) fn inspect(
     match codec {
         Codec::Classic => classic::inspect(sections, old_size),
         Codec::Bidiff => bidiff::inspect(sections, old_size),
+        Codec::Reference => reference::inspect(sections, old_size),
     }
 }

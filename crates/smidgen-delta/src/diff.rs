@@ -3,11 +3,12 @@
 //! The result depends on the two files, the options' codec choice and the version of this crate, never on threads,
 //! time or the machine.
 
-use std::num::NonZeroUsize;
+use std::{cell::OnceCell, num::NonZeroUsize};
 
 use crate::{
     Codec, Digest, Fault, Header, VERSION,
     header::{MIN_WINDOW_LOG, SectionHeader, allowed_raw},
+    reference::encoder,
 };
 
 mod bidiff;
@@ -84,6 +85,11 @@ pub enum DiffError {
         /// The first size that is too large.
         limit: u64,
     },
+    /// The files are too long, or too different, for the reference-aware codec.
+    #[error(
+        "the files have too little in common for the codec \"reference\"; let the smallest codec be chosen"
+    )]
+    Unsuitable,
     /// zstd did not do its work.
     #[error("failed to pack a section: {reason}; please report this")]
     Pack {
@@ -97,7 +103,7 @@ impl DiffError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::OldTooLarge { .. } => Fault::LimitExceeded,
+            Self::OldTooLarge { .. } | Self::Unsuitable => Fault::LimitExceeded,
             Self::Pack { .. } => Fault::Bug,
         }
     }
@@ -112,57 +118,85 @@ pub fn diff(old: &[u8], new: &[u8], options: &DiffOptions) -> Result<Vec<u8>, Di
         return Err(DiffError::OldTooLarge { found: old.len() as u64, limit: MAX_OLD_SIZE });
     }
     let job = Job {
-        script: Script::find(old, new),
+        old,
+        new,
         old_digest: Digest::of(old),
         new_digest: Digest::of(new),
+        script: OnceCell::new(),
         threads: options.threads,
     };
     match options.codec {
+        CodecChoice::Only(Codec::Reference) => job.reference().ok_or(DiffError::Unsuitable),
         CodecChoice::Only(codec) => job.patch(codec, Strength::Full),
         CodecChoice::Smallest => {
-            let may_win = new.len() <= CHEAP_STREAM
-                || job.patch(Codec::Bidiff, Strength::Quick)?.len()
-                    <= job.patch(Codec::Classic, Strength::Quick)?.len();
-            let classic = job.patch(Codec::Classic, Strength::Full)?;
-            if !may_win {
-                return Ok(classic);
+            let reference = job.reference();
+            let is_cheap = new.len() <= CHEAP_STREAM;
+            let quick = if is_cheap { 0 } else { job.patch(Codec::Classic, Strength::Quick)?.len() };
+            if let Some(reference) = &reference
+                && reference.len() <= quick / CLEARLY_SMALLER
+            {
+                return Ok(reference.clone());
             }
-            let interleaved = job.patch(Codec::Bidiff, Strength::Full)?;
-            Ok(if interleaved.len() < classic.len() { interleaved } else { classic })
+            let mut patches: Vec<_> = reference.into_iter().collect();
+            patches.push(job.patch(Codec::Classic, Strength::Full)?);
+            if is_cheap || job.patch(Codec::Bidiff, Strength::Quick)?.len() <= quick {
+                patches.push(job.patch(Codec::Bidiff, Strength::Full)?);
+            }
+            Ok(patches.into_iter().min_by_key(Vec::len).unwrap_or_default())
         }
     }
 }
 
+/// A reference-aware patch that is smaller than a quickly packed classic one by this factor stays so when that is
+/// packed at full strength.
+const CLEARLY_SMALLER: usize = 2;
+
 /// What all patches between two files share.
 struct Job<'a> {
-    script: Script<'a>,
+    old: &'a [u8],
+    new: &'a [u8],
     old_digest: Digest,
     new_digest: Digest,
+    /// Found when it is needed.
+    script: OnceCell<Script<'a>>,
     threads: NonZeroUsize,
 }
 
-impl Job<'_> {
-    /// The patch in one codec.
+impl<'a> Job<'a> {
+    /// The patch in a codec that writes down a script.
     fn patch(&self, codec: Codec, strength: Strength) -> Result<Vec<u8>, DiffError> {
-        let sections = self.sections(codec, &self.script, strength)?;
-        let raw = sections.iter().map(|section| section.raw_size).sum::<u64>();
-        if raw <= allowed_raw(self.script.new.len() as u64) {
+        let script = self.script.get_or_init(|| Script::find(self.old, self.new));
+        let sections = self.sections(codec, script, strength)?;
+        if self.is_acceptable(&sections) {
             return Ok(self.assemble(codec, sections));
         }
         // So many tiny steps that a decoder would refuse to walk them: never seen, but not impossible.
-        let plain = Script::of_extra(self.script.old, self.script.new);
+        let plain = Script::of_extra(self.old, self.new);
         Ok(self.assemble(codec, self.sections(codec, &plain, strength)?))
+    }
+
+    /// The reference-aware patch, unless the files are not for it.
+    fn reference(&self) -> Option<Vec<u8>> {
+        let sections = encoder::encode(self.old, self.new, self.threads)?;
+        self.is_acceptable(&sections).then(|| self.assemble(Codec::Reference, sections))
+    }
+
+    /// Whether a decoder takes so many raw bytes for a new file of this size.
+    fn is_acceptable(&self, sections: &[Packed]) -> bool {
+        let raw = sections.iter().map(|section| section.raw_size).sum::<u64>();
+        raw <= allowed_raw(self.new.len() as u64)
     }
 
     fn sections(
         &self,
         codec: Codec,
-        script: &Script<'_>,
+        script: &Script<'a>,
         strength: Strength,
     ) -> Result<Vec<Packed>, DiffError> {
         match codec {
             Codec::Classic => classic::encode(script, strength, self.threads),
             Codec::Bidiff => bidiff::encode(script, strength),
+            Codec::Reference => Err(DiffError::Unsuitable),
         }
     }
 
@@ -178,8 +212,8 @@ impl Job<'_> {
         let header = Header {
             version: VERSION,
             codec,
-            old_size: self.script.old.len() as u64,
-            new_size: self.script.new.len() as u64,
+            old_size: self.old.len() as u64,
+            new_size: self.new.len() as u64,
             old_digest: self.old_digest,
             new_digest: self.new_digest,
             window_log: sections.iter().map(|section| section.window_log).max().unwrap_or(MIN_WINDOW_LOG),

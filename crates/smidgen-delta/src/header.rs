@@ -60,10 +60,18 @@ pub enum SectionKind {
     Runs = 9,
     /// New bytes that no old byte stands for.
     Extra = 10,
+    /// Layouts, regions and matches of a reference-aware patch.
+    Plan = 16,
+    /// The values of references, where they were predicted wrongly.
+    References = 17,
+    /// What differs in matches beside references.
+    AddCoded = 18,
+    /// New bytes that no match explains, coded bit by bit.
+    ExtraCoded = 19,
 }
 
 impl SectionKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 15] = [
         Self::Interleaved,
         Self::AddLens,
         Self::ExtraLens,
@@ -75,6 +83,10 @@ impl SectionKind {
         Self::Runs3,
         Self::Runs,
         Self::Extra,
+        Self::Plan,
+        Self::References,
+        Self::AddCoded,
+        Self::ExtraCoded,
     ];
 
     /// The byte that stands for the kind in a patch.
@@ -98,6 +110,10 @@ impl SectionKind {
             Self::Runs3 => "runs of 3",
             Self::Runs => "runs",
             Self::Extra => "extra",
+            Self::Plan => "plan",
+            Self::References => "references",
+            Self::AddCoded => "add (coded)",
+            Self::ExtraCoded => "extra (coded)",
         }
     }
 

@@ -39,5 +39,6 @@ mod output;
 mod patch;
 mod read_at;
 mod reader;
+mod reference;
 mod section;
 mod varint;

@@ -65,6 +65,21 @@ impl<'a> Output<'a> {
         Ok(self.buffer.get_mut(start..self.filled).unwrap_or_default())
     }
 
+    /// Takes over bytes that are made elsewhere; what would exceed the promise is refused.
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<(), ApplyError> {
+        if bytes.len() as u64 > self.left() {
+            let found = self.made.saturating_add(bytes.len() as u64);
+            return Err(ApplyError::NewSize { found, expected: self.promised });
+        }
+        while !bytes.is_empty() {
+            let room = self.take(bytes.len() as u64)?;
+            let (now, later) = bytes.split_at_checked(room.len()).unwrap_or_default();
+            room.copy_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
     /// Writes out what is held back and holds the promises against what was made.
     pub(crate) fn finish(mut self, expected: Digest) -> Result<Applied, ApplyError> {
         self.flush()?;

@@ -4,11 +4,13 @@
 use std::io::Write;
 
 use crate::{
-    ApplyError, Digest, Header, Inspection, Limits, ParseError, ReadAt, SectionKind, codec,
+    ApplyError, Codec, Digest, Header, Inspection, Limits, ParseError, ReadAt, SectionHeader, SectionKind,
+    codec,
     digest::{DIGEST_BUFFER, digest_of},
     header::max_header_len,
     old::{OLD_BUFFER, OldFile},
     output::{OUTPUT_BUFFER, Output},
+    reference::{self, Decoder},
     section::{Section, section_memory},
 };
 
@@ -110,16 +112,35 @@ impl<'a> Sections<'a> {
         self.header.new_size
     }
 
-    /// Opens the section of this kind; `None` if the patch has none, which is how an empty one is written.
-    pub(crate) fn open(&self, kind: SectionKind) -> Result<Option<Section<'a>>, ApplyError> {
+    /// What the table says of the section of this kind: where its packed bytes begin, and its entry.
+    fn entry(&self, kind: SectionKind) -> Option<(u64, &'a SectionHeader)> {
         let mut offset = self.header_len;
         for section in &self.header.sections {
             if section.kind == kind {
-                return Section::open(self.raw, section, offset, self.header.window_log).map(Some);
+                return Some((offset, section));
             }
             offset = offset.saturating_add(section.packed_size);
         }
-        Ok(None)
+        None
+    }
+
+    /// Opens a section that is coded bit by bit; a section that the patch does not have is an empty one.
+    pub(crate) fn coded(&self, kind: SectionKind) -> Decoder<'a> {
+        let (offset, len) =
+            self.entry(kind).map_or((0, 0), |(offset, section)| (offset, section.packed_size));
+        Decoder::new(self.raw, offset, len)
+    }
+
+    /// The raw size that a section's entry gives; zero without one.
+    pub(crate) fn raw_size(&self, kind: SectionKind) -> u64 {
+        self.entry(kind).map_or(0, |(_, section)| section.raw_size)
+    }
+
+    /// Opens the section of this kind; `None` if the patch has none, which is how an empty one is written.
+    pub(crate) fn open(&self, kind: SectionKind) -> Result<Option<Section<'a>>, ApplyError> {
+        self.entry(kind)
+            .map(|(offset, section)| Section::open(self.raw, section, offset, self.header.window_log))
+            .transpose()
     }
 }
 
@@ -128,6 +149,14 @@ pub(crate) fn apply_memory(header: &Header) -> u64 {
     // The digest's buffer is gone before the others are made, but allocators keep what they are given back.
     let buffers = [DIGEST_BUFFER, OLD_BUFFER, OUTPUT_BUFFER, codec::SCRATCH, size_of::<blake3::Hasher>()];
     let fixed = buffers.into_iter().fold(0_u64, |sum, bytes| sum.saturating_add(bytes as u64));
+    if header.codec == Codec::Reference {
+        let raw_size = |kind| {
+            header.sections.iter().find(|section| section.kind == kind).map_or(0, |section| section.raw_size)
+        };
+        let sizes = reference::Sizes { old: header.old_size, new: header.new_size };
+        let (plan, extra) = (raw_size(SectionKind::Plan), raw_size(SectionKind::ExtraCoded));
+        return fixed.saturating_add(reference::memory(sizes, plan, extra));
+    }
     header
         .sections
         .iter()

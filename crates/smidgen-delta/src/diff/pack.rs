@@ -3,7 +3,7 @@
 use zstd_safe::{CCtx, CParameter, FrameFormat};
 
 use super::DiffError;
-use crate::{SectionKind, section::section_window_log, varint};
+use crate::{SectionKind, header::MIN_WINDOW_LOG, section::section_window_log, varint};
 
 /// A packed section.
 #[derive(Debug)]
@@ -15,6 +15,11 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
+    /// A section that was coded bit by bit and needs no window.
+    pub(crate) fn coded(kind: SectionKind, raw_size: u64, bytes: Vec<u8>) -> Self {
+        Self { kind, raw_size, window_log: MIN_WINDOW_LOG, bytes }
+    }
+
     /// Bytes the section takes in a patch, its table entry included.
     pub(crate) fn size_in_patch(&self) -> usize {
         if self.raw_size == 0 {

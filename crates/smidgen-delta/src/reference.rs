@@ -1,0 +1,124 @@
+//! The reference-aware codec: between two builds most bytes that differ are addresses of things that moved, and
+//! the matches say where they went.
+//!
+//! A smart encoder and a plain decoder. The patch carries, beside bsdiff's matches, where both files lie in memory and
+//! by which rule references are found in which region of the old file. The decoder walks along the matches, finds the
+//! references in the old bytes, asks the matches where their referents went, and is told when that is wrong. It knows no
+//! executable format. `docs/codec.md` explains the method, `docs/format.md` has the bytes.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use crate::{ApplyError, Inspection, SectionKind, old::OldFile, output::Output, patch::Sections};
+
+mod aarch64;
+mod add;
+mod bytes;
+mod coder;
+mod content;
+mod control;
+mod correspondence;
+mod data;
+#[cfg(feature = "diff")]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "reads its caller's files, not patches"
+)]
+pub(crate) mod encoder;
+mod extra;
+mod field;
+mod go;
+mod model;
+mod pages;
+mod plan;
+mod predict;
+mod rebases;
+mod region;
+mod sweep;
+mod unwinding;
+mod walk;
+mod x86_64;
+
+pub(crate) use coder::Decoder;
+use plan::Plan;
+pub(crate) use plan::Sizes;
+use walk::{Streams, Walk};
+
+/// The kinds of section a patch of this codec may have.
+pub(crate) const SECTIONS: [SectionKind; 4] =
+    [SectionKind::Plan, SectionKind::References, SectionKind::AddCoded, SectionKind::ExtraCoded];
+
+/// Bytes that applying allocates for sections of these raw sizes, on top of the buffers that every codec uses.
+pub(crate) fn memory(sizes: Sizes, plan: u64, extra: u64) -> u64 {
+    // A plan is no smaller than its matches.
+    Plan::memory(plan)
+        .saturating_add(Walk::memory(sizes, plan.wrapping_div(24), extra))
+        .saturating_add(Decoder::MEMORY.saturating_mul(4))
+}
+
+/// Makes the new file.
+pub(crate) fn apply(
+    sections: &Sections<'_>,
+    mut old: OldFile<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), ApplyError> {
+    let new_size = sections.new_size();
+    let plan = read_plan(sections, old.size())?;
+    let mut streams = Streams {
+        references: sections.coded(SectionKind::References),
+        add: sections.coded(SectionKind::AddCoded),
+        extra: sections.coded(SectionKind::ExtraCoded),
+    };
+    let extra = sections.raw_size(SectionKind::ExtraCoded);
+    let matched = plan.matches.iter().fold(0_u64, |sum, found| sum.saturating_add(found.len));
+    if matched.checked_add(extra) != Some(new_size) {
+        return Err(wrong(SectionKind::ExtraCoded, "has another raw size than the matches leave room for"));
+    }
+    let walk = Walk::new(&plan, extra, &mut old)?;
+    let seen = walk.run(&mut streams, &mut old, &[], new_size, |made| output.write(made))?;
+    if seen.references != sections.raw_size(SectionKind::References) {
+        return Err(wrong(SectionKind::References, "is for another number of references"));
+    }
+    let Streams { references, add, extra } = streams;
+    finish(references, SectionKind::References)?;
+    finish(add, SectionKind::AddCoded)?;
+    finish(extra, SectionKind::ExtraCoded)
+}
+
+/// Counts what the plan says; what the other sections hold shows only beside the old file.
+pub(crate) fn inspect(sections: &Sections<'_>, old_size: u64) -> Result<Inspection, ApplyError> {
+    let plan = read_plan(sections, old_size)?;
+    let mut found = Inspection::default();
+    let mut before = control::Match::default();
+    for next in &plan.matches {
+        if found.controls > 0 {
+            found.count_seek(next.old_offset.wrapping_sub(before.old_end()).cast_signed());
+        }
+        found.controls = found.controls.saturating_add(1);
+        found.add_zero = found.add_zero.saturating_add(next.len);
+        before = *next;
+    }
+    found.extra = sections.raw_size(SectionKind::ExtraCoded);
+    Ok(found)
+}
+
+fn read_plan(sections: &Sections<'_>, old_size: u64) -> Result<Plan, ApplyError> {
+    let mut coder = sections.coded(SectionKind::Plan);
+    let sizes = Sizes { old: old_size, new: sections.new_size() };
+    let raw_size = sections.raw_size(SectionKind::Plan);
+    let plan = plan::code(&mut coder, &Plan::default(), raw_size, sizes)
+        .map_err(|found| wrong(SectionKind::Plan, found.0))?;
+    finish(coder, SectionKind::Plan)?;
+    Ok(plan)
+}
+
+fn finish(coder: Decoder<'_>, section: SectionKind) -> Result<(), ApplyError> {
+    match coder.finish() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(wrong(section, "is not used up")),
+        Err(error) => Err(ApplyError::PatchUnreadable(error)),
+    }
+}
+
+fn wrong(section: SectionKind, what: &'static str) -> ApplyError {
+    ApplyError::Section { section, what, at: 0 }
+}

@@ -1,0 +1,226 @@
+//! Binary range coder: one bit at a time, at the probability that a model gives it.
+//!
+//! Martin's range coder (1979) with 64 bits of state: the interval is cut in proportion to a probability of 16
+//! bits, and whenever it gets narrower than 32 bits, four bytes move out. Encoder and decoder are one walk seen from two
+//! sides, so everything that decides *what* is coded is written once, against [`Coder`].
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::io;
+
+use crate::ReadAt;
+
+/// One side of the walk.
+pub(crate) trait Coder {
+    /// Codes a bit that is a one with probability `chance` / 65536. The encoder writes `bit` and returns it; the
+    /// decoder ignores `bit` and returns what was written.
+    fn code(&mut self, chance: u16, bit: bool) -> bool;
+}
+
+/// Packed bytes read at a time.
+const INPUT_BUFFER: usize = 16 * 1024;
+
+/// The reading side. Bytes beyond the end read as zero: a damaged stream yields wrong bits, never an endless walk,
+/// and the digest of the new file tells.
+pub(crate) struct Decoder<'a> {
+    source: &'a dyn ReadAt,
+    offset: u64,
+    left: u64,
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    range: u64,
+    code: u64,
+    failed: Option<io::Error>,
+}
+
+impl<'a> Decoder<'a> {
+    /// Bytes that a decoder allocates.
+    pub(crate) const MEMORY: u64 = INPUT_BUFFER as u64;
+
+    /// Reads the `len` bytes of `source` from `offset`.
+    pub(crate) fn new(source: &'a dyn ReadAt, offset: u64, len: u64) -> Self {
+        let buffer = vec![0; INPUT_BUFFER].into_boxed_slice();
+        let mut decoder = Self {
+            source,
+            offset,
+            left: len,
+            buffer,
+            start: 0,
+            end: 0,
+            range: u64::MAX,
+            code: 0,
+            failed: None,
+        };
+        decoder.code = decoder.word() << 32 | decoder.word();
+        decoder
+    }
+
+    /// Whether all bytes were there to be read and none is left over.
+    pub(crate) fn finish(self) -> Result<bool, io::Error> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self.left == 0 && self.start == self.end),
+        }
+    }
+
+    /// The next four bytes, most significant first.
+    #[cold]
+    fn word(&mut self) -> u64 {
+        let mut word = 0;
+        for _ in 0..4 {
+            word = word << 8 | u64::from(self.byte());
+        }
+        word
+    }
+
+    fn byte(&mut self) -> u8 {
+        if self.start == self.end {
+            let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.buffer.len());
+            let room = self.buffer.get_mut(..len).unwrap_or_default();
+            if let Err(error) = self.source.read_exact_at(room, self.offset) {
+                self.failed.get_or_insert(error);
+            }
+            self.offset = self.offset.saturating_add(len as u64);
+            self.left = self.left.saturating_sub(len as u64);
+            (self.start, self.end) = (0, len);
+        }
+        let byte = self.buffer.get(self.start..self.end).and_then(|bytes| bytes.first()).copied();
+        self.start = self.start.saturating_add(usize::from(byte.is_some()));
+        byte.unwrap_or(0)
+    }
+}
+
+impl Coder for Decoder<'_> {
+    #[inline]
+    fn code(&mut self, chance: u16, _: bool) -> bool {
+        let bound = (self.range >> 16).wrapping_mul(u64::from(chance.max(1)));
+        let bit = self.code < bound;
+        if bit {
+            self.range = bound;
+        } else {
+            self.code = self.code.wrapping_sub(bound);
+            self.range = self.range.wrapping_sub(bound);
+        }
+        if self.range >> 32 == 0 {
+            self.range <<= 32;
+            self.code = self.code << 32 | self.word();
+        }
+        bit
+    }
+}
+
+/// The writing side.
+#[cfg(feature = "diff")]
+pub(crate) struct Encoder {
+    packed: Vec<u8>,
+    low: u64,
+    range: u64,
+}
+
+#[cfg(feature = "diff")]
+impl Encoder {
+    /// An empty stream.
+    pub(crate) fn new() -> Self {
+        Self { packed: Vec::new(), low: 0, range: u64::MAX }
+    }
+
+    /// Ends the stream and gives its bytes. Zeros at the end are implied and not written; one byte stays.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        // Of all values inside the interval, one with the most zeros at its end.
+        let round = (1_u64 << self.range.ilog2().saturating_sub(1)).wrapping_sub(1);
+        let (value, carry) = self.low.overflowing_add(round);
+        if carry {
+            self.carry();
+        }
+        self.packed.extend((value & !round).to_be_bytes());
+        while self.packed.len() > 1 && self.packed.last() == Some(&0) {
+            self.packed.pop();
+        }
+        self.packed
+    }
+
+    fn carry(&mut self) {
+        for byte in self.packed.iter_mut().rev() {
+            *byte = byte.wrapping_add(1);
+            if *byte != 0 {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(feature = "diff")]
+impl Coder for Encoder {
+    #[inline]
+    fn code(&mut self, chance: u16, bit: bool) -> bool {
+        let bound = (self.range >> 16).wrapping_mul(u64::from(chance.max(1)));
+        if bit {
+            self.range = bound;
+        } else {
+            let (low, carry) = self.low.overflowing_add(bound);
+            if carry {
+                self.carry();
+            }
+            self.low = low;
+            self.range = self.range.wrapping_sub(bound);
+        }
+        if self.range >> 32 == 0 {
+            self.packed.extend(((self.low >> 32) as u32).to_be_bytes());
+            self.low <<= 32;
+            self.range <<= 32;
+        }
+        bit
+    }
+}
+
+#[cfg(all(test, feature = "diff"))]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "test code on small numbers")]
+mod tests {
+    use super::*;
+
+    /// Bits and chances that look random, of every degree of certainty.
+    fn bits(count: u64) -> impl Iterator<Item = (u16, bool)> {
+        (0..count).map(|index| {
+            let noise = index.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let chance = (noise >> 48) as u16 >> (noise & 15);
+            (chance, noise >> 20 & 0xFFFF < u64::from(chance))
+        })
+    }
+
+    #[test]
+    fn bits_read_back_as_they_were_written() {
+        for count in [0, 1, 2, 7, 100, 50_000] {
+            let mut encoder = Encoder::new();
+            for (chance, bit) in bits(count) {
+                encoder.code(chance, bit);
+            }
+            let packed = encoder.finish();
+            let mut decoder = Decoder::new(&packed, 0, packed.len() as u64);
+            for (chance, bit) in bits(count) {
+                assert_eq!(decoder.code(chance, false), bit);
+            }
+            assert!(decoder.finish().unwrap(), "{count}: all bytes are used");
+        }
+    }
+
+    #[test]
+    fn the_least_probable_bits_in_a_row_carry_correctly() {
+        let mut encoder = Encoder::new();
+        for index in 0..3000 {
+            encoder.code(if index % 3 == 0 { u16::MAX } else { 1 }, index % 2 == 0);
+        }
+        let packed = encoder.finish();
+        let mut decoder = Decoder::new(&packed, 0, packed.len() as u64);
+        for index in 0..3000 {
+            assert_eq!(decoder.code(if index % 3 == 0 { u16::MAX } else { 1 }, false), index % 2 == 0);
+        }
+    }
+
+    #[test]
+    fn a_stream_with_bytes_left_over_says_so() {
+        let packed = [0; 1000];
+        let mut decoder = Decoder::new(&packed, 0, 1000);
+        decoder.code(1 << 15, false);
+        assert!(!decoder.finish().unwrap());
+    }
+}

@@ -1,0 +1,168 @@
+//! Which address of the new file corresponds to one of the old: read off the matches.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::{control::Match, region::Layout};
+
+/// A range of old addresses that went to new ones as a whole.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    old: u64,
+    end: u64,
+    new: u64,
+}
+
+impl Span {
+    fn len(&self) -> u64 {
+        self.end.saturating_sub(self.old)
+    }
+}
+
+/// The matches as a map from old addresses to new ones.
+pub(crate) struct Correspondence {
+    /// By old address, without overlap.
+    spans: Vec<Span>,
+}
+
+/// What an address corresponds to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Found {
+    /// The new address.
+    pub(crate) address: u64,
+    /// How far behind the nearest match the old one lies; 0 is inside.
+    pub(crate) outside: u64,
+}
+
+impl Correspondence {
+    /// Bytes it allocates for so many matches: no more spans are kept than [`max_spans`](Self::max_spans), twice,
+    /// because they are flattened into a second list.
+    pub(crate) fn memory(matches: u64) -> u64 {
+        Self::max_spans(matches).saturating_mul(size_of::<[Span; 2]>() as u64)
+    }
+
+    /// A match is cut where a segment ends, which is seldom: what exceeds this is left out.
+    fn max_spans(matches: u64) -> u64 {
+        matches.saturating_mul(5).wrapping_div(4).saturating_add(64)
+    }
+
+    /// Reads the map off `matches`.
+    pub(crate) fn new(matches: &[Match], old: &Layout, new: &Layout) -> Self {
+        let most = Self::max_spans(matches.len() as u64) as usize;
+        let mut spans = Vec::with_capacity(most);
+        for found in matches {
+            let (mut from, mut to, mut left) = (found.old_offset, found.new_offset, found.len);
+            while left > 0 && spans.len() < most {
+                let (old_room, new_room) = (old.room(from), new.room(to));
+                let step = old_room.1.min(new_room.1).min(left).max(1);
+                if let (Some(old), Some(new)) = (old_room.0, new_room.0) {
+                    spans.push(Span { old, end: old.saturating_add(step), new });
+                }
+                (from, to) = (from.saturating_add(step), to.saturating_add(step));
+                left = left.saturating_sub(step);
+            }
+        }
+        Self { spans: flatten(spans) }
+    }
+
+    /// What corresponds to an old address: inside a match, its place there; outside, its distance from the match before.
+    pub(crate) fn find(&self, address: u64) -> Found {
+        let next = self.spans.partition_point(|span| span.old <= address);
+        let Some(span) = next.checked_sub(1).and_then(|index| self.spans.get(index)) else {
+            // In front of everything: as the first.
+            let shift = self.spans.first().map_or(0, |span| span.new.wrapping_sub(span.old));
+            return Found { address: address.wrapping_add(shift), outside: u64::MAX };
+        };
+        Found {
+            address: span.new.wrapping_add(address.wrapping_sub(span.old)),
+            outside: (address.saturating_add(1)).saturating_sub(span.end),
+        }
+    }
+}
+
+/// Removes overlaps: where two matches use the same old bytes, the longer one speaks for them.
+fn flatten(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable_by_key(|span| (span.old, std::cmp::Reverse(span.end), span.new));
+    let mut flat: Vec<Span> = Vec::with_capacity(spans.len());
+    for mut span in spans {
+        if let Some(last) = flat.last_mut().filter(|last| last.end > span.old) {
+            if span.end <= last.end {
+                continue;
+            }
+            if span.len() > last.len() {
+                last.end = span.old;
+            } else {
+                span.new = span.new.wrapping_add(last.end.wrapping_sub(span.old));
+                span.old = last.end;
+            }
+        }
+        flat.push(span);
+    }
+    flat.retain(|span| span.end > span.old);
+    flat
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "test code on small numbers")]
+mod tests {
+    use super::*;
+    use crate::reference::region::Segment;
+
+    fn layout(segments: &[(u64, u64, u64)]) -> Layout {
+        let segment = |(offset, len, address): &(u64, u64, u64)| Segment {
+            offset: *offset,
+            len: *len,
+            address: *address,
+            memory_len: *len,
+            code: false,
+        };
+        Layout { segments: segments.iter().map(segment).collect() }
+    }
+
+    /// The slow twin: looks at every match and every byte of it.
+    fn slowly(matches: &[Match], old: &Layout, new: &Layout, address: u64) -> Vec<u64> {
+        let mut answers = Vec::new();
+        for found in matches {
+            for step in 0..found.len {
+                if old.address(found.old_offset + step) == Some(address) {
+                    answers.extend(new.address(found.new_offset + step));
+                }
+            }
+        }
+        answers
+    }
+
+    #[test]
+    fn agrees_with_a_search_of_every_byte() {
+        let old = layout(&[(0, 100, 0x1000), (120, 200, 0x2000), (320, 80, 0x20C8)]);
+        let new = layout(&[(10, 150, 0x5000), (160, 300, 0x9000)]);
+        let mut state = 7_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for _ in 0..50 {
+            let mut matches = Vec::new();
+            let mut new_offset = 0;
+            while new_offset < 400 {
+                let len = 1 + random(40);
+                matches.push(Match { old_offset: random(400 - len), new_offset, len });
+                new_offset += len + random(10);
+            }
+            let map = Correspondence::new(&matches, &old, &new);
+            for address in (0x1000..0x1070).chain(0x1FF0..0x2130) {
+                let found = map.find(address);
+                let answers = slowly(&matches, &old, &new, address);
+                if found.outside == 0 {
+                    assert!(answers.contains(&found.address), "{address:x}");
+                } else {
+                    assert!(answers.is_empty(), "{address:x}: {found:?}, {answers:x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_matches_nothing_moves() {
+        let map = Correspondence::new(&[], &Layout::default(), &Layout::default());
+        assert_eq!(map.find(77), Found { address: 77, outside: u64::MAX });
+    }
+}

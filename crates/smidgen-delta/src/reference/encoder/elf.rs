@@ -1,0 +1,106 @@
+//! ELF of 64 bits: segments from the program headers, a rule for each section whose references can be found.
+
+use super::{
+    super::region::{Holds, RecordField, Rule, Segment, Words},
+    image::Image,
+    numbers::{name_at, u16_at, u32_at, u64_at},
+};
+
+const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
+/// An image that is loaded where it was linked.
+const EXECUTABLE: u16 = 2;
+const LOAD: u32 = 1;
+
+/// Kinds of section.
+mod kind {
+    pub(super) const SYMBOLS: u32 = 2;
+    pub(super) const RELOCATIONS: u32 = 4;
+    pub(super) const NO_BYTES: u32 = 8;
+    pub(super) const DYNAMIC_SYMBOLS: u32 = 11;
+    /// Contents, dynamic table, arrays of constructors and destructors.
+    pub(super) const DATA: [u32; 5] = [1, 6, 14, 15, 16];
+}
+
+const ALLOCATED: u64 = 2;
+const INSTRUCTIONS: u64 = 4;
+
+/// Reads the headers; `None` if it is no such file.
+pub(super) fn read(file: &[u8]) -> Option<Image> {
+    if !file.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let code = match u16_at(file, 18)? {
+        X86_64 => Rule::X86_64 { absolute: u16_at(file, 16)? == EXECUTABLE },
+        AARCH64 => Rule::Aarch64,
+        _ => return None,
+    };
+    let mut image = Image::new(file.len() as u64, segments(file)?);
+    if place_sections(file, &mut image, &code).is_none() || image.regions.is_empty() {
+        // Without sections there are still segments: code where it is executable, words elsewhere.
+        for segment in image.layout.segments.clone() {
+            let rule = if segment.code { code.clone() } else { words() };
+            image.place(segment.offset, segment.len, rule);
+        }
+    }
+    Some(image)
+}
+
+fn words() -> Rule {
+    Rule::Words(Words { pointers: true, ..Words::default() })
+}
+
+fn segments(file: &[u8]) -> Option<Vec<Segment>> {
+    let (start, size, count) = (u64_at(file, 32)?, u16_at(file, 54)?, u16_at(file, 56)?);
+    let mut segments = Vec::new();
+    for index in 0..u64::from(count) {
+        let at = start.checked_add(index * u64::from(size))?;
+        if u32_at(file, at)? == LOAD {
+            segments.push(Segment {
+                offset: u64_at(file, at + 8)?,
+                len: u64_at(file, at + 32)?,
+                address: u64_at(file, at + 16)?,
+                memory_len: u64_at(file, at + 40)?,
+                code: u32_at(file, at + 4)? & 1 != 0,
+            });
+        }
+    }
+    Some(segments)
+}
+
+fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
+    let (start, size, count) = (u64_at(file, 40)?, u16_at(file, 58)?, u16_at(file, 60)?);
+    let header = |index: u16| start.checked_add(u64::from(index) * u64::from(size));
+    let names = u64_at(file, header(u16_at(file, 62)?)?.checked_add(24)?)?;
+    for index in 0..count {
+        let at = header(index)?;
+        let name = name_at(file, names.checked_add(u32_at(file, at)?.into())?);
+        let kind = u32_at(file, at.checked_add(4)?)?;
+        let flags = u64_at(file, at + 8)?;
+        let (address, offset, len) = (u64_at(file, at + 16)?, u64_at(file, at + 24)?, u64_at(file, at + 32)?);
+        if kind == kind::NO_BYTES {
+            continue;
+        }
+        let records = |stride, fields: &[(u32, Holds)]| Rule::Records {
+            stride,
+            fields: fields.iter().map(|(at, holds)| RecordField { at: *at, holds: *holds }).collect(),
+        };
+        match kind {
+            kind::RELOCATIONS => {
+                image.place(offset, len, records(24, &[(0, Holds::Address), (16, Holds::Address)]));
+            }
+            kind::SYMBOLS | kind::DYNAMIC_SYMBOLS => {
+                image.place(offset, len, records(24, &[(8, Holds::Address)]));
+            }
+            _ if name == b".eh_frame" => image.place(offset, len, Rule::Unwinding),
+            _ if name == b".eh_frame_hdr" && len > 12 => {
+                let base = Holds::From(address);
+                image.place(offset.checked_add(12)?, len - 12, records(8, &[(0, base), (4, base)]));
+            }
+            _ if flags & INSTRUCTIONS != 0 => image.place(offset, len, code.clone()),
+            _ if flags & ALLOCATED != 0 && kind::DATA.contains(&kind) => image.place(offset, len, words()),
+            _ => {}
+        }
+    }
+    Some(())
+}

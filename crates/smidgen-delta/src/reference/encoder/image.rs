@@ -1,0 +1,82 @@
+//! What the encoder knows of one file: where it lies in memory, and what is where in it.
+
+use super::{
+    super::{
+        plan::MAX_SEGMENTS,
+        region::{Layout, Region, Rule, Segment},
+    },
+    elf, go, mach_o, pe,
+};
+
+/// Layout and regions of an executable file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Image {
+    /// Its segments, by address.
+    pub(super) layout: Layout,
+    /// By start; they do not overlap, and lie in the file.
+    pub(super) regions: Vec<Region>,
+    size: u64,
+}
+
+impl Image {
+    /// Reads the headers of a file. One of no format that is known here is an image without regions.
+    pub(super) fn of(file: &[u8]) -> Self {
+        let mut image =
+            elf::read(file).or_else(|| pe::read(file)).or_else(|| mach_o::read(file)).unwrap_or_default();
+        go::refine(file, &mut image);
+        image
+    }
+
+    /// An image of a file of `size` bytes.
+    pub(super) fn new(size: u64, mut segments: Vec<Segment>) -> Self {
+        segments.retain(|segment| segment.memory_len > 0);
+        segments.sort_by_key(|segment| segment.address);
+        // A file that lies about its segments gets those that can be.
+        let mut end = 0;
+        segments.retain(|segment| {
+            let fits = segment.address >= end;
+            if fits {
+                end = segment.address.saturating_add(segment.memory_len);
+            }
+            fits
+        });
+        segments.truncate(MAX_SEGMENTS);
+        for segment in &mut segments {
+            segment.len = segment.len.min(size.saturating_sub(segment.offset)).min(segment.memory_len);
+        }
+        Self { layout: Layout { segments }, regions: Vec::new(), size }
+    }
+
+    /// Gives a range of the file a rule; what other regions lie there give way.
+    pub(super) fn place(&mut self, start: u64, len: u64, rule: Rule) {
+        let end = start.saturating_add(len).min(self.size);
+        if start >= end {
+            return;
+        }
+        let first = self.regions.partition_point(|region| region.end() <= start);
+        let last = self.regions.partition_point(|region| region.start < end).max(first);
+        let mut pieces = Vec::new();
+        for region in &self.regions[first..last] {
+            if region.start < start {
+                pieces.push(Region { len: start - region.start, ..region.clone() });
+            }
+        }
+        pieces.push(Region { start, len: end - start, rule });
+        for region in &self.regions[first..last] {
+            if region.end() > end {
+                let len = region.end() - end;
+                // Records keep their places in the part behind only if it starts with a whole one.
+                let rule = match &region.rule {
+                    Rule::Records { stride, .. }
+                        if !(end - region.start).is_multiple_of(u64::from(*stride)) =>
+                    {
+                        continue;
+                    }
+                    rule => rule.clone(),
+                };
+                pieces.push(Region { start: end, len, rule });
+            }
+        }
+        self.regions.splice(first..last, pieces);
+    }
+}

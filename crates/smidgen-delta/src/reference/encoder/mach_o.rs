@@ -1,0 +1,89 @@
+//! Mach-O of 64 bits (`mach-o/loader.h`): segments, a rule for each section, and the opcodes that rebase pointers.
+
+use super::{
+    super::region::{Holds, MAX_BASES, RecordField, Rule, Segment, Words},
+    image::Image,
+    numbers::{u32_at, u64_at},
+};
+
+const MAGIC: u32 = 0xFEED_FACF;
+const X86_64: u32 = 0x0100_0007;
+const AARCH64: u32 = 0x0100_000C;
+
+/// Load commands.
+mod command {
+    pub(super) const SYMBOLS: u32 = 0x2;
+    pub(super) const SEGMENT: u32 = 0x19;
+    pub(super) const DYLD_INFO: u32 = 0x22;
+    pub(super) const DYLD_INFO_ONLY: u32 = 0x8000_0022;
+}
+
+/// Flags of a section: it holds instructions, only or among others.
+const INSTRUCTIONS: u32 = 0x8000_0400;
+/// Kinds of section without bytes: zeros, large zeros, zeros of threads.
+const NO_BYTES: [u32; 3] = [0x1, 0xC, 0x12];
+
+/// Reads the load commands; `None` if it is no such file.
+pub(super) fn read(file: &[u8]) -> Option<Image> {
+    if u32_at(file, 0)? != MAGIC {
+        return None;
+    }
+    let code = match u32_at(file, 4)? {
+        X86_64 => Rule::X86_64 { absolute: false },
+        AARCH64 => Rule::Aarch64,
+        _ => return None,
+    };
+    let mut commands = Vec::new();
+    let mut at = 32;
+    for _ in 0..u32_at(file, 16)? {
+        commands.push((u32_at(file, at)?, at));
+        at = at.checked_add(u32_at(file, at + 4)?.max(8).into())?;
+    }
+    let mut segments = Vec::new();
+    for (_, at) in commands.iter().filter(|(command, _)| *command == command::SEGMENT) {
+        segments.push(Segment {
+            address: u64_at(file, at + 24)?,
+            memory_len: u64_at(file, at + 32)?,
+            offset: u64_at(file, at + 40)?,
+            len: u64_at(file, at + 48)?,
+            code: u32_at(file, at + 60)? & 4 != 0,
+        });
+    }
+    let bases: Vec<u64> = segments.iter().map(|segment| segment.address).take(MAX_BASES).collect();
+    // The zero page holds no referent, and small numbers would seem to lead to it.
+    segments.retain(|segment| segment.len > 0);
+    let mut image = Image::new(file.len() as u64, segments);
+    for (command, at) in commands {
+        match command {
+            command::SEGMENT => place_sections(file, at, &mut image, &code)?,
+            command::SYMBOLS => {
+                let fields = vec![RecordField { at: 8, holds: Holds::Address }];
+                let len = 16 * u64::from(u32_at(file, at + 12)?);
+                image.place(u32_at(file, at + 8)?.into(), len, Rule::Records { stride: 16, fields });
+            }
+            command::DYLD_INFO | command::DYLD_INFO_ONLY => {
+                let rule = Rule::Rebases { bases: bases.clone() };
+                image.place(u32_at(file, at + 8)?.into(), u32_at(file, at + 12)?.into(), rule);
+            }
+            _ => {}
+        }
+    }
+    Some(image)
+}
+
+fn place_sections(file: &[u8], segment: u64, image: &mut Image, code: &Rule) -> Option<()> {
+    for index in 0..u64::from(u32_at(file, segment + 64)?) {
+        let at = segment + 72 + 80 * index;
+        let flags = u32_at(file, at + 64)?;
+        if NO_BYTES.contains(&(flags & 0xFF)) {
+            continue;
+        }
+        let rule = if flags & INSTRUCTIONS != 0 {
+            code.clone()
+        } else {
+            Rule::Words(Words { pointers: true, ..Words::default() })
+        };
+        image.place(u32_at(file, at + 48)?.into(), u64_at(file, at + 40)?, rule);
+    }
+    Some(())
+}

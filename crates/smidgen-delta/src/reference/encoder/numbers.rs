@@ -1,0 +1,22 @@
+//! Little-endian numbers in files that may lie about where they are.
+
+/// The 16-bit number at `at`.
+pub(super) fn u16_at(file: &[u8], at: u64) -> Option<u16> {
+    Some(u16::from_le_bytes(*file.get(usize::try_from(at).ok()?..)?.first_chunk()?))
+}
+
+/// The 32-bit number at `at`.
+pub(super) fn u32_at(file: &[u8], at: u64) -> Option<u32> {
+    Some(u32::from_le_bytes(*file.get(usize::try_from(at).ok()?..)?.first_chunk()?))
+}
+
+/// The 64-bit number at `at`.
+pub(super) fn u64_at(file: &[u8], at: u64) -> Option<u64> {
+    Some(u64::from_le_bytes(*file.get(usize::try_from(at).ok()?..)?.first_chunk()?))
+}
+
+/// A name that ends with a zero.
+pub(super) fn name_at(file: &[u8], at: u64) -> &[u8] {
+    let rest = usize::try_from(at).ok().and_then(|at| file.get(at..)).unwrap_or_default();
+    rest.split(|byte| *byte == 0).next().unwrap_or_default()
+}

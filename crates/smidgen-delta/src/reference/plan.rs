@@ -1,0 +1,484 @@
+//! The plan of a patch: layouts of both files, regions of the old one, matches; and how it is written down.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::{
+    coder::Coder,
+    control::{Controls, Match},
+    model::{Number, Symbol},
+    pages::{MAX_LOG, MIN_LOG, Paging},
+    region::{GoBases, Holds, Layout, MAX_BASES, MAX_FIELDS, RecordField, Region, Rule, Segment, Words},
+};
+
+/// Everything that is known before the first byte of the new file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Where the old file lies in memory.
+    pub(crate) old: Layout,
+    /// Where the new file does.
+    pub(crate) new: Layout,
+    /// The regions of the old file, by start; they do not overlap.
+    pub(crate) regions: Vec<Region>,
+    /// The matches, by their place in the new file; they do not overlap there.
+    pub(crate) matches: Vec<Match>,
+    /// Which part of the new file is digested page by page.
+    pub(crate) paging: Option<Paging>,
+}
+
+/// Bytes that a match takes in a plan's raw size.
+const MATCH: u64 = 24;
+/// Bytes that a region does.
+const REGION: u64 = 64;
+/// The most segments of one file.
+pub(crate) const MAX_SEGMENTS: usize = 32;
+
+/// How many things a plan consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) segments: [u64; 2],
+    pub(crate) regions: u64,
+    pub(crate) matches: u64,
+}
+
+/// The sizes of the two files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) old: u64,
+    pub(crate) new: u64,
+}
+
+/// What is wrong with a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong(pub(crate) &'static str);
+
+impl Plan {
+    /// What its section's table entry gives as raw size: the room that regions and matches take.
+    pub(crate) fn raw_size(regions: u64, matches: u64) -> u64 {
+        regions.saturating_mul(REGION).saturating_add(matches.saturating_mul(MATCH)).saturating_add(1)
+    }
+
+    /// Bytes that a plan of this raw size allocates, its models included.
+    pub(crate) fn memory(raw_size: u64) -> u64 {
+        // A region is larger in memory, by its fields.
+        raw_size
+            .saturating_mul(6)
+            .saturating_add(size_of::<[[Segment; MAX_SEGMENTS]; 2]>() as u64)
+            .saturating_add(Number::MEMORY.saturating_mul(40))
+    }
+}
+
+/// Codes a plan. The encoder gives it; the decoder gives the raw size that was promised, and gets it.
+pub(crate) fn code(
+    coder: &mut impl Coder,
+    wanted: &Plan,
+    raw_size: u64,
+    sizes: Sizes,
+) -> Result<Plan, Wrong> {
+    let mut number = Number::default();
+    let counts = Counts {
+        segments: [
+            number.code(coder, wanted.old.segments.len() as u64),
+            number.code(coder, wanted.new.segments.len() as u64),
+        ],
+        regions: number.code(coder, wanted.regions.len() as u64),
+        matches: number.code(coder, wanted.matches.len() as u64),
+    };
+    if counts.segments.iter().any(|count| *count > MAX_SEGMENTS as u64) {
+        return Err(Wrong("has too many segments"));
+    }
+    if Plan::raw_size(counts.regions, counts.matches) != raw_size {
+        return Err(Wrong("has other counts than its raw size says"));
+    }
+    let [old_segments, new_segments] = counts.segments;
+    let mut segments = SegmentModels::default();
+    let old = segments.code(coder, &wanted.old, old_segments);
+    let new = segments.code(coder, &wanted.new, new_segments);
+    let regions = code_regions(coder, &wanted.regions, counts.regions, sizes.old)?;
+    let paging = code_paging(coder, &mut number, wanted.paging, sizes.new)?;
+    let digests = paging.map_or(0, |paging| paging.len());
+    let matches = code_matches(coder, &wanted.matches, counts.matches, sizes, digests)?;
+    Ok(Plan { old, new, regions, matches, paging })
+}
+
+fn code_paging(
+    coder: &mut impl Coder,
+    number: &mut Number,
+    wanted: Option<Paging>,
+    new_size: u64,
+) -> Result<Option<Paging>, Wrong> {
+    let log = number.code(coder, wanted.map_or(0, |paging| paging.log.into()));
+    if log == 0 {
+        return Ok(None);
+    }
+    let end = number.code(coder, wanted.map_or(0, |paging| paging.end));
+    if !(u64::from(MIN_LOG)..=u64::from(MAX_LOG)).contains(&log) || end > new_size {
+        return Err(Wrong("has pages that cannot be"));
+    }
+    Ok(Some(Paging { log: log as u8, end }))
+}
+
+#[derive(Default)]
+struct SegmentModels {
+    offset: Number,
+    len: Number,
+    address: Number,
+    more: Number,
+    code: Number,
+}
+
+impl SegmentModels {
+    /// Segments that are not in order, or overlap, are dropped: what refers to them is then not found, on either side.
+    fn code(&mut self, coder: &mut impl Coder, wanted: &Layout, count: u64) -> Layout {
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut end = 0_u64;
+        for index in 0..count as usize {
+            let wanted = wanted.segments.get(index).copied().unwrap_or_default();
+            let offset = self.offset.code(coder, wanted.offset);
+            let len = self.len.code(coder, wanted.len);
+            let address = self.address.code(coder, wanted.address);
+            let memory_len = len.saturating_add(self.more.code(coder, wanted.memory_len.saturating_sub(len)));
+            let code = self.code.code(coder, wanted.code.into()) == 1;
+            if address >= end {
+                segments.push(Segment { offset, len, address, memory_len, code });
+                end = address.saturating_add(memory_len);
+            }
+        }
+        Layout { segments }
+    }
+}
+
+/// The kinds of rule, as they are written.
+mod kind {
+    pub(super) const X86_64: u32 = 0;
+    pub(super) const AARCH64: u32 = 1;
+    pub(super) const WORDS: u32 = 2;
+    pub(super) const RECORDS: u32 = 3;
+    pub(super) const UNWINDING: u32 = 4;
+    pub(super) const GO_FUNCTIONS: u32 = 5;
+    pub(super) const REBASES: u32 = 6;
+}
+
+#[derive(Default)]
+struct RegionModels {
+    gap: Number,
+    len: Number,
+    kind: Symbol<3, 8>,
+    flag: Number,
+    count: Number,
+    at: Number,
+    holds: Number,
+    base: Number,
+    limit: Number,
+    last_base: u64,
+}
+
+fn code_regions(
+    coder: &mut impl Coder,
+    wanted: &[Region],
+    count: u64,
+    old_size: u64,
+) -> Result<Vec<Region>, Wrong> {
+    let mut models = RegionModels::default();
+    let mut regions: Vec<Region> = Vec::new();
+    let mut end = 0_u64;
+    for index in 0..count as usize {
+        let wanted = wanted.get(index);
+        let gap = models.gap.code(coder, wanted.map_or(0, |region| region.start.saturating_sub(end)));
+        let len = models.len.code(coder, wanted.map_or(0, |region| region.len));
+        let start = end.saturating_add(gap);
+        end = start.saturating_add(len);
+        if len == 0 || end > old_size {
+            return Err(Wrong("has a region that does not lie in the old file"));
+        }
+        let rule = models.code_rule(coder, wanted.map(|region| &region.rule))?;
+        regions.push(Region { start, len, rule });
+    }
+    Ok(regions)
+}
+
+impl RegionModels {
+    fn code_rule(&mut self, coder: &mut impl Coder, wanted: Option<&Rule>) -> Result<Rule, Wrong> {
+        let kind = self.kind.code(
+            coder,
+            match wanted {
+                None | Some(Rule::X86_64 { .. }) => kind::X86_64,
+                Some(Rule::Aarch64) => kind::AARCH64,
+                Some(Rule::Words(_)) => kind::WORDS,
+                Some(Rule::Records { .. }) => kind::RECORDS,
+                Some(Rule::Unwinding) => kind::UNWINDING,
+                Some(Rule::GoFunctions(_)) => kind::GO_FUNCTIONS,
+                Some(Rule::Rebases { .. }) => kind::REBASES,
+            },
+        );
+        match kind {
+            kind::X86_64 => {
+                let absolute = matches!(wanted, Some(Rule::X86_64 { absolute: true }));
+                Ok(Rule::X86_64 { absolute: self.code_flag(coder, absolute) })
+            }
+            kind::AARCH64 => Ok(Rule::Aarch64),
+            kind::WORDS => {
+                let wanted = match wanted {
+                    Some(Rule::Words(words)) => *words,
+                    _ => Words::default(),
+                };
+                Ok(Rule::Words(self.code_words(coder, wanted)))
+            }
+            kind::RECORDS => self.code_records(coder, wanted),
+            kind::UNWINDING => Ok(Rule::Unwinding),
+            kind::GO_FUNCTIONS => {
+                let wanted = match wanted {
+                    Some(Rule::GoFunctions(bases)) => *bases,
+                    _ => GoBases::default(),
+                };
+                Ok(Rule::GoFunctions(GoBases {
+                    text: self.code_base(coder, wanted.text),
+                    names: self.code_base(coder, wanted.names),
+                    tables: self.code_base(coder, wanted.tables),
+                    units: self.code_base(coder, wanted.units),
+                    data: self.code_base(coder, wanted.data),
+                }))
+            }
+            kind::REBASES => {
+                let wanted = match wanted {
+                    Some(Rule::Rebases { bases }) => bases.as_slice(),
+                    _ => &[],
+                };
+                let count = self.count.code(coder, wanted.len() as u64);
+                if count > MAX_BASES as u64 {
+                    return Err(Wrong("has rebases of too many segments"));
+                }
+                let base = |index: u64| wanted.get(index as usize).copied().unwrap_or(0);
+                Ok(Rule::Rebases {
+                    bases: (0..count).map(|index| self.code_base(coder, base(index))).collect(),
+                })
+            }
+            _ => Err(Wrong("has a rule that this version does not know")),
+        }
+    }
+
+    fn code_words(&mut self, coder: &mut impl Coder, wanted: Words) -> Words {
+        let mut words = Words { pointers: self.code_flag(coder, wanted.pointers), ..Words::default() };
+        if self.code_flag(coder, wanted.base.is_some()) {
+            words.base = Some(self.code_base(coder, wanted.base.unwrap_or(0)));
+            words.limit = self.limit.code(coder, wanted.limit.into()) as u32;
+            if self.code_flag(coder, wanted.other.is_some()) {
+                words.other = Some(self.code_base(coder, wanted.other.unwrap_or(0)));
+            }
+        }
+        words
+    }
+
+    fn code_records(&mut self, coder: &mut impl Coder, wanted: Option<&Rule>) -> Result<Rule, Wrong> {
+        let (stride, wanted) = match wanted {
+            Some(Rule::Records { stride, fields }) => (*stride, fields.as_slice()),
+            _ => (0, [].as_slice()),
+        };
+        let stride = self.count.code(coder, stride.into()) as u32;
+        let count = self.count.code(coder, wanted.len() as u64);
+        // A record has room for its fields, so that no byte is looked at more often than there are fields.
+        if stride == 0 || count > MAX_FIELDS as u64 || count.saturating_mul(4) > stride.into() {
+            return Err(Wrong("has records that cannot be"));
+        }
+        let mut fields = Vec::new();
+        for index in 0..count as usize {
+            let wanted = wanted.get(index).copied().unwrap_or(RecordField { at: 0, holds: Holds::Address });
+            let at = self.at.code(coder, wanted.at.into()) as u32;
+            let (holds, base) = match wanted.holds {
+                Holds::Address => (0, 0),
+                Holds::From(base) => (1, base),
+                Holds::Here => (2, 0),
+            };
+            let holds = match self.holds.code(coder, holds) {
+                0 => Holds::Address,
+                1 => Holds::From(self.code_base(coder, base)),
+                _ => Holds::Here,
+            };
+            if at >= stride {
+                return Err(Wrong("has a field outside its record"));
+            }
+            fields.push(RecordField { at, holds });
+        }
+        Ok(Rule::Records { stride, fields })
+    }
+
+    fn code_flag(&mut self, coder: &mut impl Coder, wanted: bool) -> bool {
+        self.flag.code(coder, wanted.into()) == 1
+    }
+
+    /// An address, as the distance from the one before.
+    fn code_base(&mut self, coder: &mut impl Coder, wanted: u64) -> u64 {
+        let distance = wanted.wrapping_sub(self.last_base).cast_signed();
+        self.last_base = self.last_base.wrapping_add_signed(self.base.code_signed(coder, distance));
+        self.last_base
+    }
+}
+
+fn code_matches(
+    coder: &mut impl Coder,
+    wanted: &[Match],
+    count: u64,
+    sizes: Sizes,
+    digests: u64,
+) -> Result<Vec<Match>, Wrong> {
+    let mut controls = Controls::default();
+    // The count was held against the raw size, and that against the limits, before anything is allocated.
+    let mut matches = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+    for index in 0..count as usize {
+        let found = controls.code(coder, wanted.get(index).copied().unwrap_or_default());
+        // In the old file, or in the digests behind it, not across the border.
+        let old_end =
+            if found.old_offset < sizes.old { sizes.old } else { sizes.old.saturating_add(digests) };
+        if found.len == 0
+            || found.old_offset.checked_add(found.len).is_none_or(|end| end > old_end)
+            || found.new_offset.checked_add(found.len).is_none_or(|end| end > sizes.new)
+        {
+            return Err(Wrong("has a match that does not lie in both files"));
+        }
+        matches.push(found);
+    }
+    Ok(matches)
+}
+
+#[cfg(all(test, feature = "diff"))]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "test code on small numbers")]
+mod tests {
+    use super::*;
+    use crate::reference::coder::{Decoder, Encoder};
+
+    const SIZES: Sizes = Sizes { old: 10_000, new: 12_000 };
+
+    fn segment(offset: u64, len: u64, address: u64) -> Segment {
+        Segment { offset, len, address, memory_len: len + 16, code: offset == 0 }
+    }
+
+    fn sample() -> Plan {
+        let region = |start, len, rule| Region { start, len, rule };
+        let field = |at, holds| RecordField { at, holds };
+        Plan {
+            old: Layout { segments: vec![segment(0, 5000, 0x1000), segment(5000, 4000, 0x40_0000)] },
+            new: Layout { segments: vec![segment(0, 6000, 0x1000)] },
+            regions: vec![
+                region(10, 100, Rule::X86_64 { absolute: true }),
+                region(110, 100, Rule::Aarch64),
+                region(300, 100, Rule::Words(Words { pointers: true, ..Words::default() })),
+                region(
+                    400,
+                    80,
+                    Rule::Words(Words { pointers: false, base: Some(0x40_0000), limit: 77, other: Some(3) }),
+                ),
+                region(
+                    500,
+                    240,
+                    Rule::Records {
+                        stride: 24,
+                        fields: vec![
+                            field(0, Holds::Address),
+                            field(8, Holds::From(9)),
+                            field(12, Holds::Here),
+                        ],
+                    },
+                ),
+                region(800, 10, Rule::Unwinding),
+                region(
+                    900,
+                    100,
+                    Rule::GoFunctions(GoBases { text: 1, names: 2, tables: 3, units: 4, data: 5 }),
+                ),
+                region(2000, 8000, Rule::Rebases { bases: vec![0x1000, 0x40_0000] }),
+            ],
+            matches: vec![
+                Match { old_offset: 0, new_offset: 5, len: 100 },
+                Match { old_offset: 200, new_offset: 105, len: 1000 },
+                Match { old_offset: 100, new_offset: 1105, len: 50 },
+                Match { old_offset: 1300, new_offset: 1205, len: 500 },
+            ],
+            paging: Some(Paging { log: 12, end: 9000 }),
+        }
+    }
+
+    fn read_back(plan: &Plan, raw_size: u64) -> Result<Plan, Wrong> {
+        let mut encoder = Encoder::new();
+        let raw = Plan::raw_size(plan.regions.len() as u64, plan.matches.len() as u64);
+        let huge = Sizes { old: u64::MAX, new: u64::MAX };
+        let _ = code(&mut encoder, plan, raw, huge);
+        let packed = encoder.finish();
+        let mut decoder = Decoder::new(&packed, 0, packed.len() as u64);
+        code(&mut decoder, &Plan::default(), raw_size, SIZES)
+    }
+
+    #[test]
+    fn a_plan_with_every_rule_reads_back() {
+        let plan = sample();
+        assert_eq!(read_back(&plan, Plan::raw_size(8, 4)), Ok(plan));
+    }
+
+    #[test]
+    fn a_plan_that_lies_is_refused_field_by_field() {
+        let wrong = |change: &dyn Fn(&mut Plan)| {
+            let mut plan = sample();
+            change(&mut plan);
+            read_back(&plan, Plan::raw_size(plan.regions.len() as u64, plan.matches.len() as u64))
+                .map(drop)
+                .map_err(|wrong| wrong.0)
+        };
+        let region = Err("has a region that does not lie in the old file");
+        let found = Err("has a match that does not lie in both files");
+        assert_eq!(wrong(&|plan| plan.regions[7].len = 8001), region);
+        assert_eq!(wrong(&|plan| plan.regions[7].len = u64::MAX), region);
+        assert_eq!(wrong(&|plan| plan.regions[0].len = 0), region);
+        assert_eq!(wrong(&|plan| plan.matches[3].len = 0), found);
+        assert_eq!(wrong(&|plan| plan.matches[3].len = 8701), found);
+        assert_eq!(wrong(&|plan| plan.matches[3].old_offset = 9501), found);
+        assert_eq!(wrong(&|plan| plan.matches[3].old_offset = u64::MAX), found);
+        assert_eq!(wrong(&|plan| plan.matches[3].new_offset = 11_501), found);
+        let pages = Err("has pages that cannot be");
+        assert_eq!(wrong(&|plan| plan.paging = Some(Paging { log: 11, end: 9000 })), pages);
+        assert_eq!(wrong(&|plan| plan.paging = Some(Paging { log: 17, end: 9000 })), pages);
+        assert_eq!(wrong(&|plan| plan.paging = Some(Paging { log: 12, end: 12_001 })), pages);
+        let digests = |offset, len| Match { old_offset: offset, new_offset: 2000, len };
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_000, 96)), Ok(()));
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_000, 97)), found);
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(9_999, 2)), found);
+        let records = |stride, count| {
+            let fields = vec![RecordField { at: 0, holds: Holds::Here }; count];
+            Rule::Records { stride, fields }
+        };
+        let cannot = Err("has records that cannot be");
+        assert_eq!(wrong(&|plan| plan.regions[4].rule = records(0, 0)), cannot);
+        assert_eq!(wrong(&|plan| plan.regions[4].rule = records(100, MAX_FIELDS + 1)), cannot);
+        assert_eq!(wrong(&|plan| plan.regions[4].rule = records(3, 1)), cannot);
+        let outside = Rule::Records { stride: 8, fields: vec![RecordField { at: 8, holds: Holds::Here }] };
+        assert_eq!(
+            wrong(&|plan| plan.regions[4].rule = outside.clone()),
+            Err("has a field outside its record")
+        );
+        let rebases = Rule::Rebases { bases: vec![0; MAX_BASES + 1] };
+        assert_eq!(
+            wrong(&|plan| plan.regions[4].rule = rebases.clone()),
+            Err("has rebases of too many segments")
+        );
+        let many = vec![segment(0, 1, 1); MAX_SEGMENTS + 1];
+        assert_eq!(wrong(&|plan| plan.new.segments = many.clone()), Err("has too many segments"));
+        let counts = Err(Wrong("has other counts than its raw size says"));
+        assert_eq!(read_back(&sample(), Plan::raw_size(8, 5)), counts);
+        assert_eq!(read_back(&sample(), 0), counts);
+    }
+
+    #[test]
+    fn segments_that_overlap_are_dropped() {
+        let mut plan = sample();
+        plan.old.segments.push(segment(0, 10, 0x40_0001));
+        let read = read_back(&plan, Plan::raw_size(8, 4)).unwrap();
+        assert_eq!(read.old, sample().old);
+    }
+
+    #[test]
+    fn any_bytes_are_a_plan_or_refused() {
+        for seed in 0..2000_u64 {
+            let noise: Vec<u8> = (0..64)
+                .map(|index| (seed * 64 + index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[0])
+                .collect();
+            let mut decoder = Decoder::new(&noise, 0, 64);
+            let _ = code(&mut decoder, &Plan::default(), Plan::raw_size(seed % 5, seed % 7), SIZES);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Where a reference of the old file leads in the new one: the guesses, in the order of trust, and what is learnt.
+//!
+//! The first guess is what was last seen of the same referent; the second, what the matches say; the third, what they
+//! say if the value counts from its other base; the last, that nothing changed. Each is one well-predicted bit; only when
+//! all are wrong is a difference sent.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::{
+    coder::Coder,
+    correspondence::Correspondence,
+    field::{Anchor, Class, Form, Reference},
+    model::{Bit, Number},
+};
+
+/// Logarithm of the number of referents that are remembered.
+const LOG_MEMORY: u32 = 18;
+/// Logarithm of the number of displacements that are remembered.
+const LOG_OFFSETS: u32 = 10;
+/// ADRP instructions whose low parts may still come.
+const PAGES: usize = 8;
+
+/// What came of a referent, or of a displacement.
+#[derive(Clone, Copy)]
+struct Known {
+    key: u64,
+    value: u64,
+    /// Match that it was last seen in.
+    seen: u64,
+}
+
+const UNKNOWN: Known = Known { key: u64::MAX, value: 0, seen: 0 };
+
+/// A table of fixed size in which a key displaces another with the same hash.
+struct Memory(Vec<Known>, u32);
+
+impl Memory {
+    fn new(log: u32) -> Self {
+        Self(vec![UNKNOWN; 1_usize.wrapping_shl(log)], u64::BITS.wrapping_sub(log))
+    }
+
+    fn slot(&mut self, key: u64) -> Option<&mut Known> {
+        self.0.get_mut(key.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_shr(self.1) as usize)
+    }
+
+    fn find(&mut self, key: u64) -> Option<Known> {
+        self.slot(key).filter(|slot| slot.key == key).copied()
+    }
+}
+
+/// The guesses for one field, best first, and how good they are.
+struct Guesses {
+    values: [u64; 4],
+    trust: usize,
+}
+
+/// The predictor and its models.
+pub(crate) struct Predictor {
+    memory: Memory,
+    offsets: Memory,
+    /// The last movement, by class, of numbers that are no addresses.
+    steps: Vec<u64>,
+    /// Old referent and new page of the last pages.
+    pages: [(u64, u64); PAGES],
+    next_page: usize,
+    /// By class, the last outcomes, newest in the lowest bit: a one is a miss.
+    history: Vec<u32>,
+    first: Vec<Bit>,
+    further: Vec<Bit>,
+    difference: Vec<Number>,
+    /// Misses in the current stretch.
+    misses: usize,
+    /// Its match, by place in the new file.
+    place: u64,
+}
+
+impl Predictor {
+    /// Bytes that a predictor allocates.
+    pub(crate) const MEMORY: u64 = {
+        let memories = ((1_u64 << LOG_MEMORY) + (1 << LOG_OFFSETS)) * size_of::<Known>() as u64;
+        memories + Class::COUNT as u64 * (256 * 4 + 16 * 4 + 12) + Class::COUNT as u64 * Number::MEMORY
+    };
+
+    pub(crate) fn new() -> Self {
+        Self {
+            memory: Memory::new(LOG_MEMORY),
+            offsets: Memory::new(LOG_OFFSETS),
+            steps: vec![0; Class::COUNT],
+            pages: [(u64::MAX, 0); PAGES],
+            next_page: 0,
+            history: vec![0; Class::COUNT],
+            first: vec![Bit::expecting(63_000, 3); Class::COUNT.saturating_mul(128)],
+            further: vec![Bit::default(); Class::COUNT.saturating_mul(8)],
+            difference: vec![Number::default(); Class::COUNT],
+            misses: 0,
+            place: 0,
+        }
+    }
+
+    /// Starts a stretch at `place` of the new file.
+    pub(crate) fn enter(&mut self, place: u64) {
+        (self.misses, self.place) = (0, place);
+    }
+
+    /// Codes the value of a reference whose field held `was` and gets `truth` (which only the encoder knows); `address`
+    /// is that of the field in the new file. Answers with the value and how it was come by.
+    pub(crate) fn code(
+        &mut self,
+        coder: &mut impl Coder,
+        map: &Correspondence,
+        reference: &Reference,
+        was: u64,
+        address: u64,
+        truth: u64,
+    ) -> (u64, bool) {
+        let class = reference.class.index();
+        let mask = reference.form.mask();
+        let anchor = match reference.anchor {
+            Anchor::Here(skip) => address.wrapping_add(skip.into()),
+            Anchor::At(base) => map.find(base).address,
+            Anchor::Page => self.page(reference.referent),
+            Anchor::Zero | Anchor::Step | Anchor::Offset => 0,
+        };
+        let guesses = match reference.anchor {
+            Anchor::Step | Anchor::Offset => self.guess_number(reference, was),
+            _ => self.guess_address(map, reference, was, anchor),
+        };
+        let history = self.history.get(class).copied().unwrap_or(0) as usize;
+        let (value, right) = {
+            let context = class << 7 | guesses.trust << 4 | (history & 3) << 2 | self.misses.min(3);
+            let [best, rest @ ..] = guesses.values;
+            let right = self.first.get_mut(context).is_some_and(|model| model.code(coder, best == truth));
+            if right {
+                (best, true)
+            } else {
+                (self.code_miss(coder, class, history, best, &rest, reference.form, truth), false)
+            }
+        };
+        if let Some(history) = self.history.get_mut(class) {
+            *history = *history << 1 | u32::from(!right);
+        }
+        self.misses = self.misses.saturating_add(usize::from(!right));
+        match reference.anchor {
+            Anchor::Step | Anchor::Offset => self.learn_number(reference, was, value, mask),
+            _ => self.learn_address(map, reference, value, anchor),
+        }
+        (value, right)
+    }
+
+    /// The first guess was wrong: codes which of the others is right, or the difference from the second.
+    #[allow(clippy::too_many_arguments, reason = "one step of `code`, split off to be read")]
+    fn code_miss(
+        &mut self,
+        coder: &mut impl Coder,
+        class: usize,
+        history: usize,
+        best: u64,
+        rest: &[u64],
+        form: Form,
+        truth: u64,
+    ) -> u64 {
+        for (index, guess) in rest.iter().enumerate() {
+            let known = *guess == best || rest.iter().take(index).any(|earlier| earlier == guess);
+            let context = class << 3 | index << 1 | history & 1;
+            if !known && self.further.get_mut(context).is_some_and(|model| model.code(coder, *guess == truth))
+            {
+                return *guess;
+            }
+        }
+        let guess = rest.first().copied().unwrap_or(0);
+        let shift = u64::BITS.wrapping_sub(form.bits());
+        let difference = truth.wrapping_sub(guess).wrapping_shl(shift).cast_signed().wrapping_shr(shift);
+        let difference =
+            self.difference.get_mut(class).map_or(0, |model| model.code_signed(coder, difference));
+        guess.wrapping_add_signed(difference) & form.mask()
+    }
+
+    fn guess_address(
+        &mut self,
+        map: &Correspondence,
+        reference: &Reference,
+        was: u64,
+        anchor: u64,
+    ) -> Guesses {
+        let form = reference.form;
+        let found = map.find(reference.referent);
+        let mapped = form.value(found.address, anchor);
+        let known = if reference.class == Class::TABLE { None } else { self.memory.find(reference.referent) };
+        let best = known.map_or(mapped, |known| form.value(known.value, anchor));
+        let other = reference
+            .other
+            .map_or(was, |base| form.value(map.find(base.wrapping_add(was)).address, map.find(base).address));
+        let trust = match (known, found.outside) {
+            (Some(_), _) if best == mapped => 3,
+            (Some(_), _) => 4,
+            (None, 0) if mapped == was => 0,
+            (None, 0) => 5,
+            (None, ..256) => 1,
+            (None, _) => 2,
+        };
+        Guesses { values: [best, mapped, other, was], trust }
+    }
+
+    fn guess_number(&mut self, reference: &Reference, was: u64) -> Guesses {
+        let step = self.steps.get(reference.class.index()).copied().unwrap_or(0);
+        let moved = was.wrapping_add(step) & reference.form.mask();
+        if reference.anchor == Anchor::Step {
+            return Guesses { values: [moved, was, was, was], trust: usize::from(step == 0) };
+        }
+        match self.offsets.find(offset_key(reference)) {
+            Some(known) => {
+                let trust = match (known.value == was, known.seen == self.place) {
+                    (false, true) => 1,
+                    (false, false) => 2,
+                    (true, true) => 3,
+                    (true, false) => 4,
+                };
+                Guesses { values: [known.value, moved, was, was], trust }
+            }
+            None => Guesses { values: [was, moved, was, was], trust: 0 },
+        }
+    }
+
+    fn learn_number(&mut self, reference: &Reference, was: u64, value: u64, mask: u64) {
+        let moves = value != was;
+        if let Some(step) = self.steps.get_mut(reference.class.index())
+            && (moves || reference.anchor == Anchor::Step)
+        {
+            *step = value.wrapping_sub(was) & mask;
+        }
+        if reference.anchor == Anchor::Offset {
+            let (key, seen) = (offset_key(reference), self.place);
+            if let Some(slot) = self.offsets.slot(key) {
+                *slot = Known { key, value, seen };
+            }
+        }
+    }
+
+    /// What the map already says is not worth a place in the memory.
+    fn learn_address(&mut self, map: &Correspondence, reference: &Reference, value: u64, anchor: u64) {
+        let (form, class, key) = (reference.form, reference.class, reference.referent);
+        let referent = form.referent(value, anchor);
+        if form == Form::Page {
+            if let Some(page) = self.pages.get_mut(self.next_page) {
+                *page = (key, referent);
+            }
+            self.next_page = self.next_page.wrapping_add(1) & PAGES.saturating_sub(1);
+            return;
+        }
+        if form == Form::Byte || class == Class::TABLE {
+            return;
+        }
+        let mapped = map.find(key).address;
+        let surprising = match reference.anchor {
+            // Without its page, a low part is no referent.
+            Anchor::Page if anchor == 0 => return,
+            Anchor::Page => referent != mapped,
+            _ => form.value(mapped, anchor) != value,
+        };
+        let place = self.place;
+        if let Some(slot) = self.memory.slot(key)
+            && (slot.key == key || surprising)
+        {
+            *slot = Known { key, value: referent, seen: place };
+        }
+    }
+
+    /// The new page of the ADRP that led to `referent`, or none.
+    fn page(&self, referent: u64) -> u64 {
+        self.pages.iter().find(|(old, _)| *old == referent).map_or(0, |(_, page)| *page)
+    }
+}
+
+/// Displacements are told apart by base register and width.
+fn offset_key(reference: &Reference) -> u64 {
+    reference.referent & 0xFFFF_FFFF | u64::from(reference.class.0) << 32
+}

@@ -1,0 +1,318 @@
+//! The walk along the matches that makes the new file: one piece of code for both sides, so that they cannot differ.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::{
+    add::Add,
+    coder::Coder,
+    content::Content,
+    control::Match,
+    correspondence::Correspondence,
+    extra::{Extra, Run, TAIL},
+    field::Reference,
+    go,
+    pages::Pages,
+    plan::{Plan, Sizes},
+    predict::Predictor,
+    region::{Layout, Region, Rule},
+    sweep::{AFTER, BEFORE, STRETCH, Sweep, Window},
+};
+use crate::{ApplyError, old::OldFile};
+
+/// The coded streams.
+pub(crate) struct Streams<C> {
+    pub(crate) references: C,
+    pub(crate) add: C,
+    pub(crate) extra: C,
+}
+
+/// What the walk saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// References in matches.
+    pub(crate) references: u64,
+    /// Those whose first guess was wrong.
+    pub(crate) missed: u64,
+    /// Bytes of matches.
+    pub(crate) add: u64,
+    /// Bytes of extra.
+    pub(crate) extra: u64,
+}
+
+/// Function records between two marks, in bytes.
+const MARK: u64 = 4096;
+
+/// The references of an old file, found piece by piece.
+pub(crate) struct Finder<'a> {
+    layout: &'a Layout,
+    regions: &'a [Region],
+    /// For each region of Go functions (by index), a place in every few kilobytes where a record starts.
+    marks: Vec<(usize, Vec<u64>)>,
+    window: Vec<u8>,
+}
+
+impl<'a> Finder<'a> {
+    /// Bytes that it allocates for an old file of this size.
+    pub(crate) fn memory(old_size: u64) -> u64 {
+        let marks = old_size.wrapping_div(MARK).saturating_mul(16);
+        marks
+            .saturating_add(STRETCH)
+            .saturating_add(BEFORE + AFTER + MARK + 2 * go::MAX_LEN)
+            .saturating_add(1024)
+    }
+
+    /// Looks for the places where records start that do not tell by themselves.
+    pub(crate) fn new(
+        layout: &'a Layout,
+        regions: &'a [Region],
+        old: &mut OldFile<'_>,
+    ) -> Result<Self, ApplyError> {
+        let mut finder = Self { layout, regions, marks: Vec::new(), window: Vec::new() };
+        for (index, region) in regions.iter().enumerate() {
+            if matches!(region.rule, Rule::GoFunctions(_)) {
+                let marks = finder.mark(region, old)?;
+                finder.marks.push((index, marks));
+            }
+        }
+        Ok(finder)
+    }
+
+    fn mark(&mut self, region: &Region, old: &mut OldFile<'_>) -> Result<Vec<u64>, ApplyError> {
+        let mut marks = Vec::new();
+        let (mut at, mut next) = (region.start, region.start);
+        while at < region.end() {
+            let until = at.saturating_add(MARK + go::MAX_LEN).min(region.end());
+            self.read(old, at, until)?;
+            let mut inside = 0_usize;
+            let start = at;
+            while at < start.saturating_add(MARK) {
+                let Some(len) = go::record_len(self.window.get(inside..).unwrap_or_default()) else {
+                    return Ok(marks);
+                };
+                if at >= next {
+                    marks.push(at);
+                    next = at.saturating_add(MARK);
+                }
+                inside = inside.saturating_add(len);
+                at = at.saturating_add(len as u64);
+            }
+        }
+        Ok(marks)
+    }
+
+    fn read(&mut self, old: &mut OldFile<'_>, from: u64, to: u64) -> Result<(), ApplyError> {
+        self.window.resize(usize::try_from(to.saturating_sub(from)).unwrap_or(0), 0);
+        old.read(&mut self.window, from).map_err(ApplyError::OldUnreadable)
+    }
+
+    /// Appends the references in `from..to` of the old file to `found`, ordered by place. `to` is at most [`STRETCH`]
+    /// bytes behind `from`.
+    pub(crate) fn find(
+        &mut self,
+        old: &mut OldFile<'_>,
+        from: u64,
+        to: u64,
+        found: &mut Vec<Reference>,
+    ) -> Result<(), ApplyError> {
+        let first = self.regions.partition_point(|region| region.end() <= from);
+        for (index, region) in self.regions.iter().enumerate().skip(first) {
+            if region.start >= to {
+                break;
+            }
+            let (from, to) = (from.max(region.start), to.min(region.end()));
+            let start = match region.rule {
+                Rule::GoFunctions(_) => self.mark_before(index, from),
+                _ => Some(from.saturating_sub(BEFORE).max(region.start)),
+            };
+            let Some(start) = start else {
+                continue;
+            };
+            let stop = to.saturating_add(AFTER).min(region.end());
+            self.read(old, start, stop)?;
+            Sweep::run(Window { bytes: &self.window, offset: start, from, to }, region, self.layout, found);
+        }
+        Ok(())
+    }
+
+    /// The last mark of a region that is not behind `offset`, if it is close.
+    fn mark_before(&self, region: usize, offset: u64) -> Option<u64> {
+        let (_, marks) = self.marks.iter().find(|(index, _)| *index == region)?;
+        let next = marks.partition_point(|mark| *mark <= offset);
+        let mark = *marks.get(next.checked_sub(1)?)?;
+        (offset.wrapping_sub(mark) <= MARK + go::MAX_LEN).then_some(mark)
+    }
+}
+
+/// The walk and its models.
+pub(crate) struct Walk<'p> {
+    plan: &'p Plan,
+    map: Correspondence,
+    finder: Finder<'p>,
+    predictor: Predictor,
+    add: Add,
+    extra: Extra,
+    found: Vec<Reference>,
+    /// The last bytes of the new file, and what is being added to them.
+    made: Vec<u8>,
+    pages: Pages,
+    /// How many of them were handed out.
+    tail: usize,
+    seen: Seen,
+}
+
+impl<'p> Walk<'p> {
+    /// Bytes that a walk allocates, without the plan.
+    pub(crate) fn memory(sizes: Sizes, matches: u64, extra: u64) -> u64 {
+        let references = STRETCH.saturating_mul(size_of::<[Reference; 2]>() as u64);
+        [
+            Correspondence::memory(matches),
+            Finder::memory(sizes.old),
+            Pages::memory(sizes.new),
+            Predictor::MEMORY,
+            Add::MEMORY,
+            Extra::memory(extra),
+            references,
+            (2 * STRETCH).saturating_add(TAIL as u64),
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+
+    /// Prepares a walk; `extra` is the number of extra bytes.
+    pub(crate) fn new(plan: &'p Plan, extra: u64, old: &mut OldFile<'_>) -> Result<Self, ApplyError> {
+        let words = plan.regions.iter().any(|region| region.rule == Rule::Aarch64);
+        Ok(Self {
+            plan,
+            map: Correspondence::new(&plan.matches, &plan.old, &plan.new),
+            finder: Finder::new(&plan.old, &plan.regions, old)?,
+            predictor: Predictor::new(),
+            add: Add::new(),
+            extra: Extra::new(extra, words),
+            found: Vec::new(),
+            made: Vec::new(),
+            pages: Pages::new(plan.paging),
+            tail: 0,
+            seen: Seen::default(),
+        })
+    }
+
+    /// Makes the new file, of `new_size` bytes, and hands it to `emit` in pieces. The encoder gives the new file as
+    /// `truth`, the decoder nothing.
+    pub(crate) fn run<C: Coder>(
+        mut self,
+        streams: &mut Streams<C>,
+        old: &mut OldFile<'_>,
+        truth: &[u8],
+        new_size: u64,
+        mut emit: impl FnMut(&[u8]) -> Result<(), ApplyError>,
+    ) -> Result<Seen, ApplyError> {
+        let end = Match { old_offset: 0, new_offset: new_size, len: 0 };
+        let mut before = Match::default();
+        for next in self.plan.matches.iter().chain([&end]) {
+            let last = before.old_end().saturating_sub(1);
+            let content = Content::at(&self.plan.regions, last);
+            let mut at = before.new_end();
+            while at < next.new_offset {
+                let to = at.saturating_add(STRETCH).min(next.new_offset);
+                self.make_extra(streams, content, at, to, truth);
+                self.emit(&mut emit)?;
+                at = to;
+            }
+            let mut done = 0;
+            while done < next.len {
+                let len = next.len.saturating_sub(done).min(STRETCH);
+                let stretch = Match {
+                    old_offset: next.old_offset.saturating_add(done),
+                    new_offset: next.new_offset.saturating_add(done),
+                    len,
+                };
+                self.make_match(streams, old, stretch, next.new_offset, truth)?;
+                self.emit(&mut emit)?;
+                done = done.saturating_add(len);
+            }
+            before = *next;
+        }
+        Ok(self.seen)
+    }
+
+    /// Hands out what was made beyond the tail, and keeps its end as the new tail.
+    fn emit(&mut self, emit: &mut impl FnMut(&[u8]) -> Result<(), ApplyError>) -> Result<(), ApplyError> {
+        let made = self.made.get(self.tail..).unwrap_or_default();
+        self.pages.update(made);
+        emit(made)?;
+        self.made.drain(..self.made.len().saturating_sub(TAIL));
+        self.tail = self.made.len();
+        Ok(())
+    }
+
+    fn make_extra<C: Coder>(
+        &mut self,
+        streams: &mut Streams<C>,
+        content: Content,
+        from: u64,
+        to: u64,
+        truth: &[u8],
+    ) {
+        let run = Run {
+            content,
+            address: self.plan.new.address(from).unwrap_or(from),
+            truth: slice(truth, from, to),
+            len: to.saturating_sub(from) as usize,
+        };
+        self.extra.code(&mut streams.extra, &run, &mut self.made);
+        self.seen.extra = self.seen.extra.saturating_add(run.len as u64);
+    }
+
+    fn make_match<C: Coder>(
+        &mut self,
+        streams: &mut Streams<C>,
+        old: &mut OldFile<'_>,
+        stretch: Match,
+        place: u64,
+        truth: &[u8],
+    ) -> Result<(), ApplyError> {
+        let start = self.made.len();
+        self.made.resize(start.saturating_add(stretch.len as usize), 0);
+        let bytes = self.made.get_mut(start..).unwrap_or_default();
+        match stretch.old_offset.checked_sub(old.size()) {
+            Some(offset) => self.pages.read(bytes, offset),
+            None => old.read(bytes, stretch.old_offset).map_err(ApplyError::OldUnreadable)?,
+        }
+        let truth = slice(truth, stretch.new_offset, stretch.new_end());
+
+        self.found.clear();
+        self.finder.find(old, stretch.old_offset, stretch.old_end(), &mut self.found)?;
+        let address = self.plan.new.address(stretch.new_offset).unwrap_or(0);
+        self.predictor.enter(place);
+        for reference in &self.found {
+            let at = reference.offset.wrapping_sub(stretch.old_offset);
+            let form = reference.form;
+            let Some(field) =
+                (at as usize).checked_add(form.len()).and_then(|end| bytes.get_mut(at as usize..end))
+            else {
+                continue;
+            };
+            let wanted = form.read(truth.get(at as usize..).unwrap_or_default());
+            let (value, right) = self.predictor.code(
+                &mut streams.references,
+                &self.map,
+                reference,
+                form.read(field),
+                address.wrapping_add(at),
+                wanted,
+            );
+            form.write(field, value);
+            self.seen.references = self.seen.references.saturating_add(1);
+            self.seen.missed = self.seen.missed.saturating_add(u64::from(!right));
+        }
+        let regions = &self.plan.regions;
+        let content = |offset| Content::at(regions, offset);
+        self.add.code(&mut streams.add, bytes, stretch.old_offset, content, truth);
+        self.seen.add = self.seen.add.saturating_add(stretch.len);
+        Ok(())
+    }
+}
+
+/// `from..to` of a file, or nothing where there is no file.
+fn slice(file: &[u8], from: u64, to: u64) -> &[u8] {
+    file.get(from as usize..to as usize).unwrap_or_default()
+}
