@@ -6,6 +6,9 @@ use anyhow::Result;
 
 use crate::{tidy, workspace};
 
+/// The sample is a workspace of its own.
+const SAMPLE: &str = "fixtures/sample/Cargo.toml";
+
 /// What to leave out of the gate.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -16,7 +19,10 @@ pub(crate) struct Arguments {
 
 /// Runs the gate; the first step that fails ends it.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    step("format", || workspace::run(&mut workspace::cargo(["fmt", "--all", "--check"])))?;
+    step("format", || {
+        workspace::run(&mut workspace::cargo(["fmt", "--all", "--check"]))?;
+        workspace::run(&mut workspace::cargo(["fmt", "--manifest-path", SAMPLE, "--check"]))
+    })?;
     step("tidy", tidy::run)?;
     step("clippy", || {
         let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
@@ -30,6 +36,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     step("doc tests", || {
         workspace::run(&mut workspace::cargo(["test", "--workspace", "--doc", "--locked"]))
+    })?;
+    step("tests of the sample", || {
+        // As its newest version, and as its first: the versions are real differences in the source.
+        for features in ["--all-features", "--features=gzip,markdown,basic-auth,rate-limit"] {
+            workspace::run(&mut workspace::cargo(["test", "--locked", "--manifest-path", SAMPLE, features]))?;
+        }
+        Ok(())
     })?;
     step("docs", || {
         let mut command = workspace::cargo(["doc", "--workspace", "--no-deps", "--locked"]);

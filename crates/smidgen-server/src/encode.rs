@@ -147,8 +147,7 @@ pub(crate) fn patch(
 ) -> Result<Attempt, EncodeError> {
     let start = cpu_time();
     let cost = || Cost { cpu: cpu_time().saturating_sub(start) };
-    let mut options = DiffOptions::default();
-    options.codec = codec;
+    let options = DiffOptions { codec, ..DiffOptions::default() };
     let bytes = match diff(&old.bytes, &new.bytes, &options) {
         Ok(bytes) => bytes,
         Err(error @ DiffError::OldTooLarge { .. }) => {

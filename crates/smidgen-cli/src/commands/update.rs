@@ -133,6 +133,7 @@ fn planned(plan: &PlanReport) -> String {
             let installed = plan.installed.as_ref().map_or("?", |build| &build.version);
             format!("installed is {installed}; what was skipped is {severity}")
         }
+        Reason::OtherLine => "what is installed belongs to another line".to_owned(),
         _ => "the installed file was changed".to_owned(),
     };
     let mut text = format!("{} is there ({why})\n", plan.version);
