@@ -31,6 +31,7 @@ fn a_committed_patch_still_applies() {
     for (codec, hex) in [
         (Codec::Classic, include_str!("golden/classic.hex")),
         (Codec::Bidiff, include_str!("golden/bidiff.hex")),
+        (Codec::Reference, include_str!("golden/reference.hex")),
     ] {
         let patch = Patch::open(from_hex(hex), &Limits::default()).unwrap();
         assert_eq!(patch.header().codec, codec);
@@ -46,6 +47,7 @@ fn the_encoder_still_writes_the_committed_patch() {
     for (codec, hex) in [
         (Codec::Classic, include_str!("golden/classic.hex")),
         (Codec::Bidiff, include_str!("golden/bidiff.hex")),
+        (Codec::Reference, include_str!("golden/reference.hex")),
     ] {
         let patch = diff(OLD, NEW, &DiffOptions::default().with_codec(codec)).unwrap();
         assert_eq!(to_hex(&patch), to_hex(&from_hex(hex)), "{codec}");

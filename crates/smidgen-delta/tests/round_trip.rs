@@ -97,7 +97,7 @@ fn the_smallest_patch_is_no_larger_than_any() {
     let mut new = seeded.edited(&old, 20);
     for _ in 0..3 {
         let smallest = diff(&old, &new, &DiffOptions::default()).unwrap();
-        for codec in [Codec::Classic, Codec::Bidiff] {
+        for codec in [Codec::Classic, Codec::Bidiff, Codec::Reference] {
             assert!(smallest.len() <= diff(&old, &new, &options(codec)).unwrap().len(), "{codec}");
         }
         new = seeded.edited(&new, 200);

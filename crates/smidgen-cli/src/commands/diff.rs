@@ -48,6 +48,7 @@ pub(crate) enum CodecArgument {
     Auto,
     Classic,
     Bidiff,
+    Reference,
 }
 
 impl CodecArgument {
@@ -56,6 +57,7 @@ impl CodecArgument {
             Self::Auto => CodecChoice::Smallest,
             Self::Classic => CodecChoice::Only(Codec::Classic),
             Self::Bidiff => CodecChoice::Only(Codec::Bidiff),
+            Self::Reference => CodecChoice::Only(Codec::Reference),
         }
     }
 }

@@ -27,7 +27,7 @@ fn names(dir: &Path) -> Vec<String> {
 #[test]
 fn applies_what_diff_made() {
     let dir = folder_with_builds();
-    for codec in ["auto", "classic", "bidiff"] {
+    for codec in ["auto", "classic", "bidiff", "reference"] {
         let made = smidgen(dir.path(), &format!("diff old new patch --codec {codec} --json")).ends(0).json();
         let patch_size = std::fs::metadata(dir.path().join("patch")).unwrap().len();
         assert_eq!(made["patch_size"], patch_size);
