@@ -48,12 +48,12 @@ pub(crate) struct Extra {
 /// Logarithm of the number of slots of the largest model for so many extra bytes.
 fn log(size: u64) -> u8 {
     let covering = size.checked_next_power_of_two().map_or(63, u64::trailing_zeros) as u8;
-    covering.saturating_add(3).clamp(12, 22)
+    covering.saturating_add(3).clamp(12, 23)
 }
 
 /// Logarithm of the number of slots of the others.
 fn log_small(size: u64) -> u8 {
-    log(size).saturating_sub(2)
+    log(size).min(22).saturating_sub(2)
 }
 
 /// Sets of weights of the models of code and words.
