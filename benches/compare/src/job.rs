@@ -77,6 +77,7 @@ fn diff(peer: Peer, old: &Path, new: &Path, patch: &Path) -> Result<()> {
         }
         Peer::OursBidiff => ours(&read(old)?, &new, Codec::Bidiff)?,
         Peer::OursClassic => ours(&read(old)?, &new, Codec::Classic)?,
+        Peer::OursReference => ours(&read(old)?, &new, Codec::Reference)?,
         foreign => bail!("{} is no library", foreign.name()),
     };
     write(patch, &bytes)
@@ -108,7 +109,7 @@ fn apply(peer: Peer, old: &Path, patch: &Path, new: &Path) -> Result<()> {
             let stream = zstd::Decoder::new(open(patch)?)?;
             io::copy(&mut bipatch::Reader::new(stream, old)?, &mut out)?;
         }
-        Peer::OursBidiff | Peer::OursClassic => {
+        Peer::OursBidiff | Peer::OursClassic | Peer::OursReference => {
             let old = FileInPlace::open(old)?;
             Patch::open(FileInPlace::open(patch)?, &Limits::default())?.apply(&old, &mut out)?;
         }

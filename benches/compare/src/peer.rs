@@ -25,6 +25,8 @@ pub(crate) enum Peer {
     OursBidiff,
     /// Ours, matches in separate sections.
     OursClassic,
+    /// Ours, with what moved predicted.
+    OursReference,
 }
 
 /// The files of one measurement.
@@ -58,7 +60,7 @@ const LOCK: &str = include_str!("../../../Cargo.lock");
 
 impl Peer {
     /// In the order of the table's columns.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Full,
         Self::Bsdiff,
         Self::Qbsdiff,
@@ -69,6 +71,7 @@ impl Peer {
         Self::HdiffpatchLzma2,
         Self::OursBidiff,
         Self::OursClassic,
+        Self::OursReference,
     ];
 
     /// The stable name in the results and on the command line.
@@ -84,6 +87,7 @@ impl Peer {
             Self::HdiffpatchLzma2 => "hdiffpatch-lzma2",
             Self::OursBidiff => "ours-bidiff",
             Self::OursClassic => "ours-classic",
+            Self::OursReference => "ours-reference",
         }
     }
 
@@ -100,6 +104,7 @@ impl Peer {
             Self::HdiffpatchLzma2 => "HDiffPatch lzma2",
             Self::OursBidiff => "smidgen bidiff",
             Self::OursClassic => "smidgen classic",
+            Self::OursReference => "smidgen reference",
         }
     }
 
@@ -120,12 +125,20 @@ impl Peer {
             Self::OursClassic => {
                 "`--codec classic`; apply reads the old file in place, both digests included"
             }
+            Self::OursReference => {
+                "`--codec reference`; apply reads the old file in place, both digests included"
+            }
         }
     }
 
     /// Whether the peer is ours, and so judged.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Self::OursBidiff | Self::OursClassic)
+        matches!(self, Self::OursBidiff | Self::OursClassic | Self::OursReference)
+    }
+
+    /// Whether the peer is somebody else's way to make a patch, and so what ours are judged by.
+    pub(crate) fn is_rival(self) -> bool {
+        !self.is_ours() && self != Self::Full
     }
 
     fn origin(self) -> Origin {
@@ -134,9 +147,12 @@ impl Peer {
             Self::Xdelta3 => Origin::Program { name: "xdelta3", package: "xdelta3" },
             Self::Zstd => Origin::Program { name: "zstd", package: "zstd" },
             Self::HdiffpatchZstd | Self::HdiffpatchLzma2 => Origin::Python,
-            Self::Full | Self::Qbsdiff | Self::BidiffZstd | Self::OursBidiff | Self::OursClassic => {
-                Origin::Library
-            }
+            Self::Full
+            | Self::Qbsdiff
+            | Self::BidiffZstd
+            | Self::OursBidiff
+            | Self::OursClassic
+            | Self::OursReference => Origin::Library,
         }
     }
 
@@ -212,7 +228,15 @@ impl Peer {
                     Verb::Apply => command.arg("apply").args([old, patch, rebuilt]),
                 };
             }
-            (Self::Full | Self::Qbsdiff | Self::BidiffZstd | Self::OursBidiff | Self::OursClassic, _) => {
+            (
+                Self::Full
+                | Self::Qbsdiff
+                | Self::BidiffZstd
+                | Self::OursBidiff
+                | Self::OursClassic
+                | Self::OursReference,
+                _,
+            ) => {
                 command = job::command(self, verb, files)?;
             }
         }

@@ -28,11 +28,12 @@ fn mark_of(peer: Peer) -> Mark {
         Peer::Qbsdiff => (Shape::Square, "#8c959f", 5.0),
         Peer::Xdelta3 => (Shape::Triangle, "#cc79a7", 5.5),
         Peer::Zstd => (Shape::Cross, "#d55e00", 5.5),
-        Peer::BidiffZstd => (Shape::Square, "#009e73", 5.0),
+        Peer::BidiffZstd => (Shape::Square, "#6639ba", 5.0),
         Peer::HdiffpatchZstd => (Shape::Triangle, "#56b4e9", 5.5),
         Peer::HdiffpatchLzma2 => (Shape::Circle, "#0072b2", 5.0),
         Peer::OursBidiff => (Shape::Circle, "#e6a100", 6.0),
-        Peer::OursClassic => (Shape::Diamond, "#b5179e", 7.0),
+        Peer::OursClassic => (Shape::Diamond, "#b5179e", 6.0),
+        Peer::OursReference => (Shape::Diamond, "#1a7f37", 7.5),
     };
     Mark { shape, colour, radius, opacity: 1.0 }
 }
@@ -134,7 +135,7 @@ fn ratios(results: &Results, drawing: &mut Drawing, bottom: f64) {
 
     let values: Vec<f64> =
         results.pairs.iter().flat_map(|pair| in_plot.iter().filter_map(|peer| ratio(pair, *peer))).collect();
-    let axis = Axis::spanning(&values, 2.0, (1.0 / 32.0, 8.0), RATIO_AXIS);
+    let axis = Axis::spanning(&values, 2.0, (1.0 / 32.0, 4.0), RATIO_AXIS);
     for (index, _) in results.pairs.iter().enumerate().step_by(2) {
         let corner = at(MARGIN - 8.0, ROWS_TOP + ROW * index as f64);
         drawing.rectangle(corner, WIDTH - 2.0 * MARGIN + 16.0, ROW, BAND);

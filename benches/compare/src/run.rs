@@ -227,7 +227,7 @@ impl<'a> Trial<'a> {
     }
 
     fn diff(&mut self, round: usize, arguments: &Arguments) {
-        let judged = matches!(self.peer, Peer::OursClassic | Peer::BidiffZstd);
+        let judged = matches!(self.peer, Peer::OursClassic | Peer::OursReference | Peer::BidiffZstd);
         if self.failure.is_some() || !goes_on(&self.diffs, round, judged, arguments.seconds) {
             return;
         }

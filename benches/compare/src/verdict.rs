@@ -36,6 +36,9 @@ pub(crate) enum Demand {
     DiffCpu,
     ApplyCpu,
     ApplyPeak,
+    ReferenceSize,
+    ReferenceDiffCpu,
+    ReferenceApplyCpu,
 }
 
 /// Whether it holds.
@@ -49,7 +52,15 @@ pub(crate) enum Finding {
 
 impl Demand {
     /// In the order of the document.
-    pub(crate) const ALL: [Self; 4] = [Self::PatchSize, Self::DiffCpu, Self::ApplyCpu, Self::ApplyPeak];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::PatchSize,
+        Self::DiffCpu,
+        Self::ApplyCpu,
+        Self::ApplyPeak,
+        Self::ReferenceSize,
+        Self::ReferenceDiffCpu,
+        Self::ReferenceApplyCpu,
+    ];
 
     /// The demand in words.
     pub(crate) fn words(self) -> &'static str {
@@ -58,6 +69,9 @@ impl Demand {
             Self::DiffCpu => "diff CPU at most 1.05 of bidiff + zstd",
             Self::ApplyCpu => "apply CPU, digests included, at most a fifth of bspatch",
             Self::ApplyPeak => "peak memory to apply under 24 MiB for a file of up to 12 MB",
+            Self::ReferenceSize => "patch not larger than the best peer's by more than 100 bytes",
+            Self::ReferenceDiffCpu => "diff CPU at most that of bidiff + zstd",
+            Self::ReferenceApplyCpu => "apply CPU, digests included, at most that of bspatch",
         }
     }
 }
@@ -94,45 +108,46 @@ fn judge_pair(pair: &PairResult) -> Vec<Verdict> {
         };
         verdicts.push(Verdict { demand, peer, pair: pair.id.clone(), finding, found, allowed });
     };
+    let in_ms = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
+    let sizes = |ours: &Figures, allowed: u64| {
+        (ours.patch_size <= allowed, with_commas(ours.patch_size), with_commas(allowed))
+    };
+    let diffs = |(ours, theirs): (&Figures, &Figures), tolerance: f64| {
+        let allowed = theirs.diff.cpu * tolerance;
+        (ours.diff.cpu <= allowed, format!("{:.2} s", ours.diff.cpu), format!("{allowed:.2} s"))
+    };
+    let applies = |(ours, theirs): (&Figures, &Figures), speed_up: f64| {
+        let allowed = theirs.apply.cpu / speed_up;
+        (ours.apply.cpu <= allowed, in_ms(ours.apply.cpu), in_ms(allowed))
+    };
+
     let classic = Peer::OursClassic;
     let twin = both(pair, classic, Peer::BidiffZstd);
-    add(
-        Demand::PatchSize,
-        classic,
-        twin.map(|(ours, theirs)| {
-            let allowed = theirs.patch_size + HEADER_ALLOWANCE;
-            (ours.patch_size <= allowed, with_commas(ours.patch_size), with_commas(allowed))
-        }),
-    );
-    add(
-        Demand::DiffCpu,
-        classic,
-        twin.map(|(ours, theirs)| {
-            let allowed = theirs.diff.cpu * DIFF_TOLERANCE;
-            (ours.diff.cpu <= allowed, format!("{:.2} s", ours.diff.cpu), format!("{allowed:.2} s"))
-        }),
-    );
-    for peer in [Peer::OursClassic, Peer::OursBidiff] {
-        add(
-            Demand::ApplyCpu,
-            peer,
-            both(pair, peer, Peer::Bsdiff).map(|(ours, theirs)| {
-                let allowed = theirs.apply.cpu / APPLY_SPEED_UP;
-                let in_ms = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
-                (ours.apply.cpu <= allowed, in_ms(ours.apply.cpu), in_ms(allowed))
-            }),
-        );
-        if pair.new_size <= EDGE_SIZE {
-            add(
-                Demand::ApplyPeak,
-                peer,
-                pair.figures(peer).map(|ours| {
-                    let in_mib = |bytes| format!("{} MiB", in_mib(bytes));
-                    (ours.apply.peak < APPLY_PEAK, in_mib(ours.apply.peak), in_mib(APPLY_PEAK))
-                }),
-            );
+    let size = twin.map(|(ours, theirs)| sizes(ours, theirs.patch_size + HEADER_ALLOWANCE));
+    add(Demand::PatchSize, classic, size);
+    add(Demand::DiffCpu, classic, twin.map(|twin| diffs(twin, DIFF_TOLERANCE)));
+    for peer in [classic, Peer::OursBidiff] {
+        let outcome = both(pair, peer, Peer::Bsdiff).map(|two| applies(two, APPLY_SPEED_UP));
+        add(Demand::ApplyCpu, peer, outcome);
+    }
+    let reference = Peer::OursReference;
+    if pair.new_size <= EDGE_SIZE {
+        for peer in [classic, Peer::OursBidiff, reference] {
+            let in_mib = |bytes| format!("{} MiB", in_mib(bytes));
+            let outcome = pair
+                .figures(peer)
+                .map(|ours| (ours.apply.peak < APPLY_PEAK, in_mib(ours.apply.peak), in_mib(APPLY_PEAK)));
+            add(Demand::ApplyPeak, peer, outcome);
         }
     }
+    let rivals = Peer::ALL.into_iter().filter(|peer| peer.is_rival());
+    let best = rivals.filter_map(|peer| pair.figures(peer)).map(|figures| figures.patch_size).min();
+    let size = pair.figures(reference).zip(best).map(|(ours, best)| sizes(ours, best + HEADER_ALLOWANCE));
+    add(Demand::ReferenceSize, reference, size);
+    let outcome = both(pair, reference, Peer::BidiffZstd).map(|two| diffs(two, 1.0));
+    add(Demand::ReferenceDiffCpu, reference, outcome);
+    let outcome = both(pair, reference, Peer::Bsdiff).map(|two| applies(two, 1.0));
+    add(Demand::ReferenceApplyCpu, reference, outcome);
     verdicts
 }
 
@@ -160,6 +175,7 @@ mod tests {
                 (Peer::BidiffZstd, 1000, 1.0, MIB),
                 (Peer::OursBidiff, 1, 1.0, MIB),
                 (Peer::OursClassic, size, cpu, peak),
+                (Peer::OursReference, 101, 1.0, MIB),
             ]
         };
         assert!(
@@ -172,6 +188,25 @@ mod tests {
         assert_eq!(failed(&peers(1101, 1.0, MIB)), [Demand::PatchSize]);
         assert_eq!(failed(&peers(1, 1.06, MIB)), [Demand::DiffCpu, Demand::ApplyCpu]);
         assert_eq!(failed(&peers(1, 1.0, 24 * MIB)), [Demand::ApplyPeak]);
+    }
+
+    #[test]
+    fn the_reference_codec_is_held_against_the_best_peer() {
+        let failed = |reference: (u64, f64)| -> Vec<Demand> {
+            let peers = [
+                (Peer::Full, 1, 0.1, 1),
+                (Peer::Bsdiff, 1000, 2.0, 1),
+                (Peer::Zstd, 500, 9.0, 1),
+                (Peer::BidiffZstd, 900, 1.0, 1),
+                (Peer::OursReference, reference.0, reference.1, 1),
+            ];
+            let failed = findings(&peers).into_iter().filter(|(_, _, finding)| *finding == Finding::Fail);
+            failed.map(|(demand, _, _)| demand).collect()
+        };
+        assert_eq!(failed((600, 1.0)), []);
+        assert_eq!(failed((601, 1.0)), [Demand::ReferenceSize]);
+        assert_eq!(failed((1, 1.5)), [Demand::ReferenceDiffCpu]);
+        assert_eq!(failed((1, 2.5)), [Demand::ReferenceDiffCpu, Demand::ReferenceApplyCpu]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn measures_a_pair_and_writes_results_document_and_plot() {
     let results = fs::read(scratch.path().join("kept/results.json")).expect("kept");
     let results: serde_json::Value = serde_json::from_slice(&results).expect("JSON");
     let peers = results["pairs"][0]["peers"].as_array().expect("peers").clone();
-    for ours in ["ours-classic", "ours-bidiff", "full"] {
+    for ours in ["ours-classic", "ours-bidiff", "ours-reference", "full"] {
         let peer = peers.iter().find(|peer| peer["peer"] == ours).expect("always runs");
         let measured = &peer["outcome"]["measured"];
         assert!(measured["patch_size"].as_u64().expect("a number") > 0, "{ours}: {peer}");
