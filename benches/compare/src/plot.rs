@@ -8,7 +8,7 @@ use crate::svg::{Anchor, Drawing, Mark, Point, Shape, Type};
 const WIDTH: f64 = 1000.0;
 const MARGIN: f64 = 28.0;
 const ROW: f64 = 36.0;
-const ROWS_TOP: f64 = 150.0;
+const ROWS_TOP: f64 = 172.0;
 /// Between the names of the pairs and the bytes of our patch.
 const RATIO_AXIS: (f64, f64) = (200.0, 850.0);
 /// Between the middles of two marks of a row.
@@ -221,7 +221,7 @@ impl Cloud {
     fn draw(&self, results: &Results, drawing: &mut Drawing) {
         let (top, bottom) = (self.top, self.top + CLOUD_HEIGHT);
         drawing.text(at(self.left - 52.0, top - 38.0), self.title, title(20.0));
-        let subtitle = "small marks: pairs; large ones: geometric means; down and left is better";
+        let subtitle = "small: pairs; large: geometric means; down and left is better";
         drawing.text(at(self.left - 52.0, top - 18.0), subtitle, set(13.0, FAINT, Anchor::Start));
 
         let points: Vec<(Peer, &PairResult, f64, f64)> = measured(results)
@@ -258,6 +258,11 @@ impl Cloud {
         for (peer, point) in means.iter().rev() {
             let frame = Box2 { left: self.left, right: self.right, top, bottom };
             let (place, anchor) = label_place(*point, peer.label(), frame, &mut taken);
+            // A label that had to go further away is tied to its mark.
+            let end = at(place.x, place.y - 4.0);
+            if (end.x - point.x).hypot(end.y - point.y) > 18.0 {
+                drawing.line(*point, end, FAINT, 0.7);
+            }
             let label = Type { bold: peer.is_ours(), ..set(11.5, INK, anchor) };
             drawing.text(place, peer.label(), label);
         }
@@ -334,18 +339,22 @@ impl Box2 {
 fn label_place(point: Point, label: &str, frame: Box2, taken: &mut Vec<Box2>) -> (Point, Anchor) {
     // Wide enough for the usual sans-serif faces, and for bold.
     let width = 7.2 * label.chars().count() as f64;
-    let candidates = [
-        (11.0, 4.0, Anchor::Start),
-        (-11.0, 4.0, Anchor::End),
-        (0.0, -11.0, Anchor::Middle),
-        (0.0, 20.0, Anchor::Middle),
-        (9.0, -8.0, Anchor::Start),
-        (9.0, 16.0, Anchor::Start),
-        (-9.0, -8.0, Anchor::End),
-        (-9.0, 16.0, Anchor::End),
-    ];
+    // Right next to the mark if there is room, else a little further out.
+    let candidates = [11.0, 20.0, 32.0, 44.0].into_iter().flat_map(|reach| {
+        let slant = reach * 0.75;
+        [
+            (reach, 4.0, Anchor::Start, reach),
+            (-reach, 4.0, Anchor::End, reach),
+            (0.0, -reach, Anchor::Middle, reach),
+            (0.0, reach + 9.0, Anchor::Middle, reach),
+            (slant, -slant, Anchor::Start, reach),
+            (slant, slant + 8.0, Anchor::Start, reach),
+            (-slant, -slant, Anchor::End, reach),
+            (-slant, slant + 8.0, Anchor::End, reach),
+        ]
+    });
     let mut best: Option<(f64, Point, Anchor, Box2)> = None;
-    for (right, down, anchor) in candidates {
+    for (right, down, anchor, reach) in candidates {
         let place = at(point.x + right, point.y + down);
         let left = match anchor {
             Anchor::Start => place.x,
@@ -354,7 +363,7 @@ fn label_place(point: Point, label: &str, frame: Box2, taken: &mut Vec<Box2>) ->
         };
         let room = Box2 { left, right: left + width, top: place.y - 10.0, bottom: place.y + 3.0 };
         let covered: f64 = taken.iter().map(|other| room.overlap(*other)).sum();
-        let cost = covered + 10.0 * room.outside(frame);
+        let cost = covered + 10.0 * room.outside(frame) + reach;
         if best.is_none_or(|(least, ..)| cost < least - 1e-9) {
             best = Some((cost, place, anchor, room));
         }
@@ -382,7 +391,7 @@ mod tests {
     fn labels_keep_clear_of_each_other() {
         let frame = Box2 { left: 0.0, right: 400.0, top: 0.0, bottom: 400.0 };
         let mut taken = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..8 {
             label_place(at(200.0, 200.0), "bsdiff", frame, &mut taken);
         }
         for (index, one) in taken.iter().enumerate() {
