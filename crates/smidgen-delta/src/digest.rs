@@ -85,9 +85,9 @@ impl FromStr for Digest {
 
 /// Bytes read at a time while a file is digested: large enough for BLAKE3's widest vectors and few system calls,
 /// small enough to stay in the second-level cache.
-pub(crate) const DIGEST_BUFFER: usize = 256 * 1024;
+pub(crate) const DIGEST_BUFFER: usize = 128 * 1024;
 
-/// The digest of everything `source` holds, read in pieces of 256 KiB.
+/// The digest of everything `source` holds, read in pieces of 128 KiB.
 ///
 /// # Errors
 /// Whatever the source answers.

@@ -49,6 +49,11 @@ pub(crate) fn section_memory(section: &SectionHeader, window_log: u8) -> u64 {
         .saturating_add(size_of::<Section<'_>>() as u64)
 }
 
+/// A buffer no longer than what goes through it.
+fn buffer(len: usize, size: u64) -> Box<[u8]> {
+    vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(len)].into_boxed_slice()
+}
+
 /// A section being unpacked.
 pub(crate) struct Section<'a> {
     source: &'a dyn ReadAt,
@@ -91,13 +96,13 @@ impl<'a> Section<'a> {
             header: *header,
             offset,
             packed_left: header.packed_size,
-            input: vec![0; INPUT_BUFFER].into_boxed_slice(),
+            input: buffer(INPUT_BUFFER, header.packed_size),
             input_start: 0,
             input_end: 0,
             decoder,
             frame_ended: false,
             raw_left: header.raw_size,
-            buffer: vec![0; RAW_BUFFER].into_boxed_slice(),
+            buffer: buffer(RAW_BUFFER, header.raw_size),
             start: 0,
             end: 0,
         })
