@@ -103,18 +103,19 @@ fn common_runs(old: &[u8], new: &[u8]) -> Option<Vec<Run>> {
         let found = [Some(beside), blocks.find(hash)].into_iter().flatten().find(|&found| {
             found >= after.old && old.get(found..found + BLOCK) == Some(&new[offset..offset + BLOCK])
         });
-        let run = found.map(|found| {
+        if let Some(found) = found {
             let reach = (offset - after.new).min(found - after.old);
             let before = new[..offset].iter().rev().zip(old[..found].iter().rev()).take(reach);
             let back = before.take_while(|(new, old)| new == old).count();
-            let len = back + common_prefix_len(&old[found..], &new[offset..]);
-            Run { old: found - back, new: offset - back, len }
-        });
-        if let Some(run) = run.filter(|run| run.len >= MIN_RUN) {
-            searched += run.new - after.new + 2 * MARGIN;
-            offset = run.new + run.len;
+            let forward = common_prefix_len(&old[found..], &new[offset..]);
+            // Past a run that is too short, too: looking into it again byte by byte would take its length each time.
+            offset += forward;
             window = None;
-            runs.push(run);
+            if back + forward >= MIN_RUN {
+                let run = Run { old: found - back, new: offset - forward - back, len: back + forward };
+                searched += run.new - after.new + 2 * MARGIN;
+                runs.push(run);
+            }
             continue;
         }
         if offset - after.new > allowance {
