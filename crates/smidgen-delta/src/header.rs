@@ -60,6 +60,8 @@ pub enum SectionKind {
     Runs = 9,
     /// New bytes that no old byte stands for.
     Extra = 10,
+    /// Gap, length and differences of each run, interleaved: what stands in place of the six kinds from gaps to runs.
+    Changes = 11,
     /// Layouts, regions and matches of a reference-aware patch.
     Plan = 16,
     /// The values of references, where they were predicted wrongly.
@@ -71,7 +73,7 @@ pub enum SectionKind {
 }
 
 impl SectionKind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Interleaved,
         Self::AddLens,
         Self::ExtraLens,
@@ -83,6 +85,7 @@ impl SectionKind {
         Self::Runs3,
         Self::Runs,
         Self::Extra,
+        Self::Changes,
         Self::Plan,
         Self::References,
         Self::AddCoded,
@@ -110,6 +113,7 @@ impl SectionKind {
             Self::Runs3 => "runs of 3",
             Self::Runs => "runs",
             Self::Extra => "extra",
+            Self::Changes => "changes",
             Self::Plan => "plan",
             Self::References => "references",
             Self::AddCoded => "add (coded)",

@@ -65,6 +65,8 @@ fn patch_of(codec: Codec, old: &[u8], new: &[u8]) -> Vec<u8> {
 fn every_lie_in_a_field_is_named() {
     let (old, new) = files();
     let honest = Parts::parse(&patch_of(Codec::Classic, &old, &new));
+    assert!(!honest.raw(11).is_empty(), "a small patch has its changes in one section");
+    let honest = honest.with_sorted_changes();
     assert!(outcome(&honest.build(), &old, &Limits::default()).is_ok());
     type Lie = (&'static str, Fault, fn(&mut Parts));
     let lies: &[Lie] = &[
@@ -115,6 +117,11 @@ fn every_lie_in_a_field_is_named() {
         ("makes nothing", Fault::PatchDamaged, |p| {
             p.set_raw(1, &[vec![0], p.raw(1)].concat());
             p.set_raw(2, &[vec![0], p.raw(2)].concat());
+        }),
+        ("stands beside what it replaces", Fault::PatchDamaged, |p| p.set_raw(11, &[1, 1, 1])),
+        ("\"changes\" is used up", Fault::PatchDamaged, |p| {
+            p.sections.retain(|s| !(4..=9).contains(&s.0));
+            p.set_raw(11, &[1, 3, 1]);
         }),
         ("has an empty run", Fault::PatchDamaged, |p| p.set_raw(5, &[0])),
         ("\"run lens\" is used up", Fault::PatchDamaged, |p| p.set_raw(5, &p.raw(5)[..1])),

@@ -5,9 +5,10 @@
 //! "Naive differences of executable code", 2003.)
 //!
 //! Most differences are zero, and those that are not come in runs as long as what they correct: the low byte of a
-//! displacement, two of its bytes, three. So the add parts are sent as gaps, run lengths, and the runs' bytes sorted
-//! into sections by their length, which also spares the decoder the zeros. `docs/format.md` has the sections byte by
-//! byte.
+//! displacement, two of its bytes, three. So the add parts are sent as gaps, run lengths and the runs' bytes, which
+//! also spares the decoder the zeros: in sections of their own, the bytes sorted by the length of their run, or all
+//! interleaved in one section, where the same change at the same distance comes again and again. `docs/format.md` has
+//! the sections byte by byte.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// The kinds of section a classic patch may have.
-pub(super) const SECTIONS: [SectionKind; 10] = [
+pub(super) const SECTIONS: [SectionKind; 11] = [
     SectionKind::AddLens,
     SectionKind::ExtraLens,
     SectionKind::Seeks,
@@ -27,6 +28,7 @@ pub(super) const SECTIONS: [SectionKind; 10] = [
     SectionKind::Runs3,
     SectionKind::Runs,
     SectionKind::Extra,
+    SectionKind::Changes,
 ];
 
 pub(super) fn apply(
@@ -197,6 +199,8 @@ struct Add<'a> {
     /// The differences of runs of one, two and three bytes, where they have a section of their own, and of the others.
     short_runs: [Option<Section<'a>>; 3],
     runs: Option<Section<'a>>,
+    /// All of that in one section; then there are no others.
+    changes: Option<Section<'a>>,
     /// Bytes until the current run begins, bytes of it that are left, and how long it was.
     gap: u64,
     run: u64,
@@ -214,10 +218,22 @@ impl<'a> Add<'a> {
                 sections.open(SectionKind::Runs3)?,
             ],
             runs: sections.open(SectionKind::Runs)?,
+            changes: sections.open(SectionKind::Changes)?,
             gap: 0,
             run: 0,
             run_len: 0,
         };
+        let is_sorted = add.gaps.is_some()
+            || add.run_lens.is_some()
+            || add.runs.is_some()
+            || add.short_runs.iter().any(Option::is_some);
+        if add.changes.is_some() && is_sorted {
+            return Err(ApplyError::Section {
+                section: SectionKind::Changes,
+                what: "stands beside what it replaces",
+                at: 0,
+            });
+        }
         add.next_run(0)?;
         Ok(add)
     }
@@ -232,8 +248,9 @@ impl<'a> Add<'a> {
             }
             let (part, after) = advance(rest, &mut self.run);
             let own = usize::try_from(self.run_len.saturating_sub(1)).unwrap_or(usize::MAX);
-            let section = match self.short_runs.get_mut(own) {
-                Some(Some(section)) => section,
+            let section = match (&mut self.changes, self.short_runs.get_mut(own)) {
+                (Some(changes), _) => changes,
+                (None, Some(Some(section))) => section,
                 _ => self.runs.as_mut().ok_or_else(|| missing(SectionKind::Runs, at))?,
             };
             section.add_exact(part, at)?;
@@ -246,12 +263,16 @@ impl<'a> Add<'a> {
 
     /// Reads gap and length of the next run; when there are no more, a gap without end.
     fn next_run(&mut self, at: u64) -> Result<(), ApplyError> {
-        let Some(gaps) = self.gaps.as_mut().filter(|gaps| gaps.left() > 0) else {
+        let mut gaps = self.changes.as_mut().or(self.gaps.as_mut());
+        let Some(gaps) = gaps.as_mut().filter(|gaps| gaps.left() > 0) else {
             (self.gap, self.run) = (u64::MAX, 0);
             return Ok(());
         };
         self.gap = gaps.number(at)?;
-        self.run_len = read_number(&mut self.run_lens, SectionKind::RunLens, at)?;
+        self.run_len = match &mut self.changes {
+            Some(changes) => changes.number(at)?,
+            None => read_number(&mut self.run_lens, SectionKind::RunLens, at)?,
+        };
         self.run = self.run_len;
         if self.run == 0 {
             return Err(ApplyError::Section { section: SectionKind::RunLens, what: "has an empty run", at });
@@ -271,7 +292,10 @@ impl<'a> Add<'a> {
             numbers.finish(at)?;
         }
         let [one, two, three] = self.short_runs;
-        [one, two, three, self.runs].into_iter().flatten().try_for_each(|section| section.finish(at))
+        [one, two, three, self.runs, self.changes]
+            .into_iter()
+            .flatten()
+            .try_for_each(|section| section.finish(at))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{SectionKind, varint};
 
-/// The raw sections of a script, without those of its runs.
+/// The raw sections of a script: the changes in add parts twice, in one section and sorted into six.
 #[derive(Default)]
 struct Raw {
     add_lens: Vec<u8>,
@@ -17,18 +17,12 @@ struct Raw {
     seeks: Vec<u8>,
     gaps: Vec<u8>,
     run_lens: Vec<u8>,
+    runs_of_1: Vec<u8>,
+    runs_of_2: Vec<u8>,
+    runs_of_3: Vec<u8>,
+    longer_runs: Vec<u8>,
+    changes: Vec<u8>,
     extra: Vec<u8>,
-    runs: Runs,
-}
-
-/// The bytes of the runs twice: sorted by their length, and as they come.
-#[derive(Default)]
-struct Runs {
-    of_1: Vec<u8>,
-    of_2: Vec<u8>,
-    of_3: Vec<u8>,
-    longer: Vec<u8>,
-    all: Vec<u8>,
 }
 
 /// The sections of the smallest classic patch for `script`.
@@ -39,28 +33,27 @@ pub(super) fn encode(
 ) -> Result<Vec<Packed>, DiffError> {
     let raw = Raw::of(script);
     let sorted = [
-        (SectionKind::Runs1, &raw.runs.of_1),
-        (SectionKind::Runs2, &raw.runs.of_2),
-        (SectionKind::Runs3, &raw.runs.of_3),
-        (SectionKind::Runs, &raw.runs.longer),
+        (SectionKind::Gaps, &raw.gaps),
+        (SectionKind::RunLens, &raw.run_lens),
+        (SectionKind::Runs1, &raw.runs_of_1),
+        (SectionKind::Runs2, &raw.runs_of_2),
+        (SectionKind::Runs3, &raw.runs_of_3),
+        (SectionKind::Runs, &raw.longer_runs),
     ];
-    let unsorted = [(SectionKind::Runs, &raw.runs.all)];
+    let interleaved = [(SectionKind::Changes, &raw.changes)];
     let others = [
         (SectionKind::AddLens, &raw.add_lens),
         (SectionKind::ExtraLens, &raw.extra_lens),
         (SectionKind::Seeks, &raw.seeks),
-        (SectionKind::Gaps, &raw.gaps),
-        (SectionKind::RunLens, &raw.run_lens),
         (SectionKind::Extra, &raw.extra),
     ];
-    let jobs = [&sorted[..], &unsorted[..], &others[..]].concat();
+    let jobs = [&sorted[..], &interleaved[..], &others[..]].concat();
     let packed = jobs::run(&jobs, threads, |(kind, raw)| pack(*kind, raw, strength));
-    let mut sorted_runs = packed.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut unsorted_runs = sorted_runs.split_off(sorted.len());
-    let mut sections = unsorted_runs.split_off(unsorted.len());
+    let mut sorted_changes = packed.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut changes = sorted_changes.split_off(sorted.len());
+    let mut sections = changes.split_off(interleaved.len());
     let size = |sections: &[Packed]| -> usize { sections.iter().map(Packed::size_in_patch).sum() };
-    let smaller = if size(&sorted_runs) < size(&unsorted_runs) { sorted_runs } else { unsorted_runs };
-    sections.extend(smaller);
+    sections.extend(if size(&sorted_changes) < size(&changes) { sorted_changes } else { changes });
     Ok(sections)
 }
 
@@ -101,12 +94,14 @@ impl Raw {
         varint::write_high_first(&mut self.gaps, gap);
         varint::write_high_first(&mut self.run_lens, run.len() as u64);
         let runs = match run.len() {
-            1 => &mut self.runs.of_1,
-            2 => &mut self.runs.of_2,
-            3 => &mut self.runs.of_3,
-            _ => &mut self.runs.longer,
+            1 => &mut self.runs_of_1,
+            2 => &mut self.runs_of_2,
+            3 => &mut self.runs_of_3,
+            _ => &mut self.longer_runs,
         };
         runs.extend(run);
-        self.runs.all.extend(run);
+        varint::write_high_first(&mut self.changes, gap);
+        varint::write_high_first(&mut self.changes, run.len() as u64);
+        self.changes.extend(run);
     }
 }

@@ -88,6 +88,29 @@ impl Parts {
         self.sections.sort_by_key(|section| section.0);
     }
 
+    /// A classic patch with its changes sorted into sections, as the encoder does it where that is smaller; only runs
+    /// of two bytes get a section of their own.
+    pub(crate) fn with_sorted_changes(mut self) -> Self {
+        let changes = self.raw(11);
+        let [mut gaps, mut run_lens, mut runs_of_2, mut runs] = [const { Vec::new() }; 4];
+        let mut at = 0;
+        while at < changes.len() {
+            let start = at;
+            high_first(&changes, &mut at);
+            gaps.extend(&changes[start..at]);
+            let start = at;
+            let len = high_first(&changes, &mut at) as usize;
+            run_lens.extend(&changes[start..at]);
+            let runs = if len == 2 { &mut runs_of_2 } else { &mut runs };
+            runs.extend(&changes[at..at + len]);
+            at += len;
+        }
+        for (kind, raw) in [(4, gaps), (5, run_lens), (7, runs_of_2), (9, runs), (11, vec![])] {
+            self.set_raw(kind, &raw);
+        }
+        self
+    }
+
     /// Applies a classic patch.
     pub(crate) fn apply(&self, old: &[u8]) -> Vec<u8> {
         const ADD_LENS: u8 = 1;
@@ -97,6 +120,7 @@ impl Parts {
         const RUN_LENS: u8 = 5;
         const RUNS: u8 = 9;
         const EXTRA: u8 = 10;
+        const CHANGES: u8 = 11;
 
         // All differences of all add parts, zeros included.
         let mut differences = Vec::new();
@@ -107,6 +131,14 @@ impl Parts {
             let has_own = self.sections.iter().any(|section| section.0 == own_kind);
             let kind = if has_own { own_kind } else { RUNS };
             differences.extend(runs[usize::from(kind - 6)].by_ref().take(len as usize));
+        }
+        let changes = self.raw(CHANGES);
+        let mut at = 0;
+        while at < changes.len() {
+            let (gap, len) = (high_first(&changes, &mut at), high_first(&changes, &mut at) as usize);
+            differences.extend(std::iter::repeat_n(0, gap as usize));
+            differences.extend(&changes[at..at + len]);
+            at += len;
         }
         let mut differences = differences.into_iter().chain(std::iter::repeat(0));
         let mut extra = self.raw(EXTRA).into_iter();
@@ -170,18 +202,23 @@ pub(crate) fn push_low_first(bytes: &mut Vec<u8>, mut value: u64) {
     bytes.push(value as u8);
 }
 
-/// Numbers with their high bits first.
-pub(crate) fn numbers(bytes: &[u8]) -> Vec<u64> {
-    let mut numbers = Vec::new();
+/// A number with its high bits first.
+pub(crate) fn high_first(bytes: &[u8], at: &mut usize) -> u64 {
     let mut value = 0;
-    for byte in bytes {
+    loop {
+        let byte = bytes[*at];
+        *at += 1;
         value = value << 7 | u64::from(byte & 0x7F);
-        if *byte < 0x80 {
-            numbers.push(value);
-            value = 0;
+        if byte < 0x80 {
+            return value;
         }
     }
-    numbers
+}
+
+/// Numbers with their high bits first.
+pub(crate) fn numbers(bytes: &[u8]) -> Vec<u64> {
+    let mut at = 0;
+    std::iter::from_fn(|| (at < bytes.len()).then(|| high_first(bytes, &mut at))).collect()
 }
 
 /// A generator of bytes and numbers that depends on nothing but its seed (SplitMix64).
