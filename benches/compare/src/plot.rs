@@ -203,8 +203,9 @@ fn legend(peers: &[Peer], drawing: &mut Drawing) {
     }
 }
 
+/// Powers of two below one as fractions, which take less room than their decimals.
 fn tick_label(value: f64) -> String {
-    if value >= 1.0 { format!("{value:.0}") } else { format!("{value:.5}").trim_end_matches('0').to_owned() }
+    if value >= 1.0 { format!("{value:.0}") } else { format!("1/{:.0}", 1.0 / value) }
 }
 
 /// One dot per pair and peer over CPU and memory, and a large mark with its name at each peer's geometric mean.
