@@ -32,7 +32,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     step("tests", || {
-        workspace::run(&mut workspace::cargo(["test", "--workspace", "--all-targets", "--locked"]))
+        let arguments = ["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"];
+        workspace::run(&mut workspace::cargo(arguments))
     })?;
     step("doc tests", || {
         workspace::run(&mut workspace::cargo(["test", "--workspace", "--doc", "--locked"]))
