@@ -122,6 +122,8 @@ mod tests {
         let writer = buffer.clone();
         let subscriber =
             tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+        // Threads of other tests want these events too, or tracing may remember that nobody does.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let _guard = tracing::subscriber::set_default(subscriber);
         let router = Router::new().route("/file", get(|| async { "0123456789" })).layer(from_fn(record));
         for (path, is_read) in [("/file", true), ("/file", false), ("/none", true)] {
