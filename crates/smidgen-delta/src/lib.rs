@@ -6,8 +6,8 @@
 //!   is streamed out, both digests are verified.
 //! - [`full`] packs and expands full copies, for when no patch pays.
 //!
-//! No files, sockets, clocks, threads that outlive a call, or unsafe code of our own. Words: `old` and `new` are the two files, `patch` the
-//! artefact that turns one into the other; the byte format is described in `docs/format.md`.
+//! No files, sockets, clocks, threads that outlive a call, or unsafe code of our own. Words: `old` and `new` are the two
+//! files, `patch` the artefact that turns one into the other; the byte format is described in `docs/format.md`.
 
 pub use blake3;
 
