@@ -204,7 +204,7 @@ pub async fn publish_all(
     reporter.event(&Event::Started { artifacts: requests.len() });
     refuse_same_line(&requests)?;
     // Before any work: a run that cannot sign in the end should say so now.
-    let signers = Signers::read(keys, repository.load().await?.trusted())?;
+    let signers = Signers::read(keys, repository.load().await?.root())?;
     let mut artifacts = read_builds(requests, options, reporter).await?;
     let mut stored = BTreeSet::new();
     for _ in 0..ATTEMPTS {

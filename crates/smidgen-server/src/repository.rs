@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
-use smidgen_metadata::sign::{Lifetimes, SecretKey};
+use smidgen_metadata::sign::{Lifetimes, SecretKey, Signer as _};
 use smidgen_metadata::{
     Header, Limits, Name, Role as _, RoleKind, Root, Sha256, Snapshot, Targets, Timestamp, TimestampRole,
     TrustedSet, VerifyError,
@@ -248,17 +248,17 @@ impl Repository {
 
     fn sign_first_root(&self, keys: &Keys) -> Result<Vec<u8>, RepositoryError> {
         let mut root = Root::new(Header::new(1, self.now().plus_hours(LIFETIMES.root)));
-        let [first, second, third] = KeyName::ROOTS.map(|name| keys.read(name));
-        let secret = [first?, second?, third?];
-        root.assign(RoleKind::Root, ROOT_THRESHOLD, secret.iter().map(commit::public));
+        let [first, second, third] = KeyName::ROOTS.map(|name| keys.signer(&name));
+        let signers = [first?, second?, third?];
+        root.assign(RoleKind::Root, ROOT_THRESHOLD, signers.iter().map(|signer| signer.public_key()));
         for (role, name) in [
-            (RoleKind::Targets, KeyName::Targets),
-            (RoleKind::Snapshot, KeyName::Snapshot),
-            (RoleKind::Timestamp, KeyName::Timestamp),
+            (RoleKind::Targets, KeyName::TARGETS),
+            (RoleKind::Snapshot, KeyName::SNAPSHOT),
+            (RoleKind::Timestamp, KeyName::TIMESTAMP),
         ] {
-            root.assign(role, 1, [commit::public(&keys.read(name)?)]);
+            root.assign(role, 1, [keys.signer(&name)?.public_key()]);
         }
-        commit::sign(&root, &secret.iter().collect::<Vec<_>>())
+        commit::sign(&root, &signers)
     }
 
     /// What lies in a folder gets served with the repository, so it has to be empty at first.
@@ -288,7 +288,7 @@ fn refused(key: &str, source: VerifyError) -> RepositoryError {
 /// 64 bits of the id of a key that is thrown away: enough that no two repositories under one root share a name.
 fn random_name() -> Result<Name, RepositoryError> {
     let failed = |source| RepositoryError::Sign { role: RoleKind::Timestamp, source };
-    let key = commit::public(&SecretKey::generate().map_err(failed)?);
+    let key = SecretKey::generate().map_err(failed)?.public_key();
     let name: String = key.id().as_str().chars().take(16).collect();
     name.parse().map_err(|_| RepositoryError::BadName { name })
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use smidgen_metadata::{RoleKind, Timestamp};
 
 use crate::Reporter;
-use crate::keys::{KeyName, Keys};
+use crate::keys::Keys;
 use crate::repository::{Depth, LIFETIMES, Repository, RepositoryError, Signers, State};
 
 /// What to sign again.
@@ -50,11 +50,11 @@ pub async fn resign(
     loop {
         let lock = repository.lock(reporter).await?;
         let before = repository.load().await?;
-        let depth = depth(scope, &before, keys, repository.now());
+        let depth = depth(scope, &before, keys, repository.now())?;
         let signers = match &depth {
-            Depth::Timestamp => Signers::read_for_timestamp(keys, before.trusted())?,
-            Depth::Snapshot => Signers::read_for_snapshot(keys, before.trusted())?,
-            Depth::Targets(_) => Signers::read(keys, before.trusted())?,
+            Depth::Timestamp => Signers::read_for_timestamp(keys, before.root())?,
+            Depth::Snapshot => Signers::read_for_snapshot(keys, before.root())?,
+            Depth::Targets(_) => Signers::read(keys, before.root())?,
         };
         match repository.commit(&lock, &before, depth, &signers, reporter).await {
             Err(error) if error.is_conflict() => continue,
@@ -65,19 +65,23 @@ pub async fn resign(
     }
 }
 
-fn depth(scope: ResignScope, state: &State, keys: &Keys, now: Timestamp) -> Depth {
+fn depth(scope: ResignScope, state: &State, keys: &Keys, now: Timestamp) -> Result<Depth, RepositoryError> {
     // Half of the time is left for whoever has the key to notice that nobody signs any more.
-    let is_due = |expires: Timestamp, lifetime: u32| expires <= now.plus_hours(lifetime / 2);
-    let has = |name| keys.path(name).exists();
-    let targets_due = is_due(state.expiry(RoleKind::Targets), LIFETIMES.targets) && has(KeyName::Targets);
-    let snapshot_due = is_due(state.expiry(RoleKind::Snapshot), LIFETIMES.snapshot) && has(KeyName::Snapshot);
-    match scope {
+    let is_due = |role, lifetime: u32| {
+        let keys_here = || {
+            let threshold = state.root().roles.get(&role).map_or(1, |role| role.threshold);
+            keys.can_sign(state.root().keys_of(role).map(|(_, key)| key), threshold)
+        };
+        if state.expiry(role) > now.plus_hours(lifetime / 2) { Ok(false) } else { keys_here() }
+    };
+    let everything = || Depth::Targets(state.targets().targets.clone());
+    Ok(match scope {
         ResignScope::TimestampOnly => Depth::Timestamp,
-        ResignScope::WhatIsDue if targets_due => Depth::Targets(state.targets().targets.clone()),
-        ResignScope::WhatIsDue if snapshot_due => Depth::Snapshot,
+        ResignScope::Everything => everything(),
+        ResignScope::WhatIsDue if is_due(RoleKind::Targets, LIFETIMES.targets)? => everything(),
+        ResignScope::WhatIsDue if is_due(RoleKind::Snapshot, LIFETIMES.snapshot)? => Depth::Snapshot,
         ResignScope::WhatIsDue => Depth::Timestamp,
-        ResignScope::Everything => Depth::Targets(state.targets().targets.clone()),
-    }
+    })
 }
 
 fn changed(before: &State, after: &State) -> Vec<SignedRole> {

@@ -120,7 +120,7 @@ pub async fn withdraw(
     request: &WithdrawRequest,
     reporter: &dyn Reporter,
 ) -> Result<WithdrawReport, WithdrawError> {
-    let signers = Signers::read(keys, repository.load().await?.trusted())?;
+    let signers = Signers::read(keys, repository.load().await?.root())?;
     loop {
         let lock = repository.lock(reporter).await?;
         let state = repository.load().await?;

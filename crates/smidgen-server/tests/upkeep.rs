@@ -156,7 +156,7 @@ async fn keys_of_another_repository_are_refused_before_any_work() {
     assert_eq!(error.code(), "wrong_key");
     assert!(error.to_string().contains("other-keys/targets.pem"), "{error}");
 
-    std::fs::remove_file(scene.keys.path(KeyName::Targets)).unwrap();
+    std::fs::remove_file(scene.keys.path(&KeyName::TARGETS)).unwrap();
     let error = scene.publish(2).await.unwrap_err();
     assert_eq!(error.code(), "key_missing");
     resign(&scene.repository, &scene.keys, ResignScope::TimestampOnly, &()).await.unwrap();

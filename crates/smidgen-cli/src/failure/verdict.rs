@@ -95,10 +95,7 @@ fn repository(error: &RepositoryError) -> Verdict {
     let exit = match error {
         RepositoryError::Store(error) => store(error),
         RepositoryError::Keys(error) => return keys(error),
-        RepositoryError::Verify { .. }
-        | RepositoryError::WrongKey { .. }
-        | RepositoryError::Threshold { .. }
-        | RepositoryError::Expired { .. } => Exit::Untrusted,
+        RepositoryError::Verify { .. } | RepositoryError::Expired { .. } => Exit::Untrusted,
         _ => Exit::Failed,
     };
     Verdict { code: error.code(), exit }
@@ -115,7 +112,8 @@ fn store(error: &StoreError) -> Exit {
 
 fn keys(error: &KeysError) -> Verdict {
     let exit = match error {
-        KeysError::InsideRepository { .. } => Exit::Usage,
+        KeysError::InsideRepository { .. } | KeysError::Name(..) => Exit::Usage,
+        KeysError::WrongKey { .. } | KeysError::TooFew { .. } => Exit::Untrusted,
         KeysError::Failed { source, .. } => refused(source),
         _ => Exit::Failed,
     };

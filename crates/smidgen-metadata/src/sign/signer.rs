@@ -1,6 +1,7 @@
 //! Who can sign, and the envelope that comes of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::canonical::{Object, Value};
 use crate::envelope::RawMetadata;
@@ -8,7 +9,7 @@ use crate::key::{KeyId, PublicKey, Signature};
 use crate::role::Role;
 
 /// Something that signs with one key: a key in memory, a hardware token, a service, another program.
-pub trait Signer {
+pub trait Signer: fmt::Debug + Send + Sync {
     /// The key.
     fn public_key(&self) -> PublicKey;
 
@@ -56,6 +57,14 @@ pub enum SignError {
         "found no Ed25519 key in PKCS#8 PEM form ({0}); expected a file that starts with -----BEGIN PRIVATE KEY-----"
     )]
     Pem(String),
+    /// A file that is no public key.
+    #[error(
+        "found no Ed25519 public key in PEM form ({0}); expected a file that starts with -----BEGIN PUBLIC KEY-----"
+    )]
+    PublicPem(String),
+    /// A passphrase that does not open an encrypted key.
+    #[error("the passphrase does not open the key: try another one, or restore the file from a copy")]
+    Passphrase,
 }
 
 impl SignError {
@@ -68,6 +77,8 @@ impl SignError {
             Self::WrongSignature { .. } => "wrong_signature",
             Self::Randomness(..) => "no_randomness",
             Self::Pem(..) => "bad_key_file",
+            Self::PublicPem(..) => "bad_public_key_file",
+            Self::Passphrase => "wrong_passphrase",
         }
     }
 }

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use smidgen_metadata::sign::{
-    SecretKey, Signer, next_snapshot, next_targets, next_timestamp, sign_role, signing_time,
-};
-use smidgen_metadata::{MetaFile, Name, PublicKey, Role, RoleKind, Target, Timestamp, TrustedSet};
+use smidgen_metadata::sign::{Signer, next_snapshot, next_targets, next_timestamp, sign_role, signing_time};
+use smidgen_metadata::{MetaFile, Name, Role, RoleKind, Root, Target, Timestamp, TrustedSet};
 
 use super::{LIFETIMES, Repository, RepositoryError, State};
-use crate::keys::{KeyName, Keys};
+use crate::keys::Keys;
 use crate::layout::{self, METADATA, Versioned};
 use crate::store::Lock;
 use crate::{Event, Reporter};
@@ -29,11 +27,14 @@ pub(crate) enum Depth {
     Targets(BTreeMap<String, Target>),
 }
 
+/// Those who sign one role, as many as its threshold asks for.
+pub(crate) type RoleSigners = Vec<Box<dyn Signer>>;
+
 /// The keys for a depth, checked against the root before any work is done.
 pub(crate) struct Signers {
-    targets: Option<SecretKey>,
-    snapshot: Option<SecretKey>,
-    timestamp: SecretKey,
+    targets: Option<RoleSigners>,
+    snapshot: Option<RoleSigners>,
+    timestamp: RoleSigners,
 }
 
 /// The versions in force after a commit.
@@ -45,54 +46,37 @@ pub(crate) struct Committed {
 }
 
 impl Signers {
-    /// Reads the keys that sign all three roles.
-    pub(crate) fn read(keys: &Keys, trusted: &TrustedSet) -> Result<Self, RepositoryError> {
+    /// Finds the keys that sign all three roles.
+    pub(crate) fn read(keys: &Keys, root: &Root) -> Result<Self, RepositoryError> {
         Ok(Self {
-            targets: Some(read(keys, KeyName::Targets, RoleKind::Targets, trusted)?),
-            ..Self::read_for_snapshot(keys, trusted)?
+            targets: Some(read(keys, RoleKind::Targets, root)?),
+            ..Self::read_for_snapshot(keys, root)?
         })
     }
 
-    /// Reads the keys that sign snapshot and timestamp.
-    pub(crate) fn read_for_snapshot(keys: &Keys, trusted: &TrustedSet) -> Result<Self, RepositoryError> {
+    /// Finds the keys that sign snapshot and timestamp.
+    pub(crate) fn read_for_snapshot(keys: &Keys, root: &Root) -> Result<Self, RepositoryError> {
         Ok(Self {
-            snapshot: Some(read(keys, KeyName::Snapshot, RoleKind::Snapshot, trusted)?),
-            ..Self::read_for_timestamp(keys, trusted)?
+            snapshot: Some(read(keys, RoleKind::Snapshot, root)?),
+            ..Self::read_for_timestamp(keys, root)?
         })
     }
 
-    /// Reads the key that signs timestamp.
-    pub(crate) fn read_for_timestamp(keys: &Keys, trusted: &TrustedSet) -> Result<Self, RepositoryError> {
-        let timestamp = read(keys, KeyName::Timestamp, RoleKind::Timestamp, trusted)?;
+    /// Finds the keys that sign timestamp.
+    pub(crate) fn read_for_timestamp(keys: &Keys, root: &Root) -> Result<Self, RepositoryError> {
+        let timestamp = read(keys, RoleKind::Timestamp, root)?;
         Ok(Self { targets: None, snapshot: None, timestamp })
     }
 }
 
-/// Reads a key and makes sure that the root lets it sign the role, alone.
-fn read(
-    keys: &Keys,
-    name: KeyName,
-    role: RoleKind,
-    trusted: &TrustedSet,
-) -> Result<SecretKey, RepositoryError> {
-    let key = keys.read(name)?;
-    let own = public(&key);
-    let root = trusted.root();
-    if !root.keys_of(role).any(|(_, listed)| listed.as_bytes() == own.as_bytes()) {
-        return Err(RepositoryError::WrongKey { role, path: keys.path(name).display().to_string() });
-    }
-    match root.roles.get(&role).map_or(1, |role| role.threshold) {
-        1 => Ok(key),
-        threshold => Err(RepositoryError::Threshold { role, threshold }),
-    }
+/// Finds as many keys as the root wants for the role.
+pub(super) fn read(keys: &Keys, role: RoleKind, root: &Root) -> Result<RoleSigners, RepositoryError> {
+    let threshold = root.roles.get(&role).map_or(1, |role| role.threshold);
+    Ok(keys.signers(role.as_str(), root.keys_of(role).map(|(_, key)| key), threshold)?)
 }
 
-pub(super) fn public(key: &SecretKey) -> PublicKey {
-    key.public_key()
-}
-
-pub(super) fn sign<R: Role>(role: &R, keys: &[&SecretKey]) -> Result<Vec<u8>, RepositoryError> {
-    let signers: Vec<&dyn Signer> = keys.iter().map(|key| *key as &dyn Signer).collect();
+pub(super) fn sign<R: Role>(role: &R, signers: &[Box<dyn Signer>]) -> Result<Vec<u8>, RepositoryError> {
+    let signers: Vec<&dyn Signer> = signers.iter().map(|signer| &**signer).collect();
     sign_role(role, &signers).map_err(|source| RepositoryError::Sign { role: R::KIND, source })
 }
 
@@ -111,8 +95,12 @@ struct File {
 }
 
 impl File {
-    fn sign<R: Role>(kind: Versioned, role: &R, key: &SecretKey) -> Result<Self, RepositoryError> {
-        Ok(Self { key: kind.key(role.version()), bytes: sign(role, &[key])? })
+    fn sign<R: Role>(
+        kind: Versioned,
+        role: &R,
+        signers: &[Box<dyn Signer>],
+    ) -> Result<Self, RepositoryError> {
+        Ok(Self { key: kind.key(role.version()), bytes: sign(role, signers)? })
     }
 }
 
@@ -182,7 +170,7 @@ impl Repository {
         keys: &Keys,
         reporter: &dyn Reporter,
     ) -> Result<Committed, RepositoryError> {
-        let signers = Signers::read(keys, trusted)?;
+        let signers = Signers::read(keys, trusted.root())?;
         let base = Base { trusted, name, state: None };
         self.commit_upon(lock, &base, Depth::Targets(BTreeMap::new()), &signers, reporter).await
     }
@@ -235,12 +223,12 @@ impl Repository {
         let anew = !matches!(depth, Depth::Timestamp);
 
         let (targets, targets_meta) = match (depth, &signers.targets) {
-            (Depth::Targets(listed), Some(key)) => {
+            (Depth::Targets(listed), Some(signers)) => {
                 let mut role =
                     next_targets(base.state.map(State::targets), now.plus_hours(LIFETIMES.targets));
                 role.header.version = free(RoleKind::Targets, role.header.version, taken.targets)?;
                 role.targets = listed;
-                let file = File::sign(Versioned::Targets, &role, key)?;
+                let file = File::sign(Versioned::Targets, &role, signers)?;
                 let meta = MetaFile::of(role.version(), &file.bytes);
                 (Some(file), meta)
             }
@@ -254,12 +242,12 @@ impl Repository {
         let versions = Committed { targets: targets_meta.version, snapshot: 0, timestamp: 0 };
 
         let (snapshot, snapshot_meta) = match &signers.snapshot {
-            Some(key) if anew => {
+            Some(signers) if anew => {
                 let last = base.state.map(State::snapshot);
                 let expires = now.plus_hours(LIFETIMES.snapshot);
                 let mut role = next_snapshot(last, base.name, targets_meta, expires);
                 role.header.version = free(RoleKind::Snapshot, role.header.version, taken.snapshot)?;
-                let file = File::sign(Versioned::Snapshot, &role, key)?;
+                let file = File::sign(Versioned::Snapshot, &role, signers)?;
                 let meta = MetaFile::of(role.version(), &file.bytes);
                 (Some(file), meta)
             }
@@ -274,7 +262,7 @@ impl Repository {
         let last = base.state.map(State::timestamp);
         let expires = now.plus_hours(LIFETIMES.timestamp);
         let role = next_timestamp(last, base.name, snapshot_meta, now, expires);
-        let timestamp = sign(&role, &[&signers.timestamp])?;
+        let timestamp = sign(&role, &signers.timestamp)?;
         Ok(Draft {
             versions: Committed { timestamp: role.version(), ..versions },
             targets,

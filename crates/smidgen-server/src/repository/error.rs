@@ -62,26 +62,6 @@ pub enum RepositoryError {
         /// What was found, and what to do.
         source: VerifyError,
     },
-    /// The key in the folder is not the one that the root names.
-    #[error(
-        "{path} is not the key that this repository's root names for {role}: give the folder of its own keys with --keys"
-    )]
-    WrongKey {
-        /// The role.
-        role: RoleKind,
-        /// The key's file.
-        path: String,
-    },
-    /// A role wants more signatures than one key folder can give.
-    #[error(
-        "this repository's root wants {threshold} signatures for {role}; one is all that can be made here"
-    )]
-    Threshold {
-        /// The role.
-        role: RoleKind,
-        /// Signatures needed.
-        threshold: u64,
-    },
     /// A role that stays as it is has expired, so that no client would take what is built upon it.
     #[error(
         "{role} expired at {expires}, and it is {now}: sign it again too (`smidgen resign` with its key), or set the clock right"
@@ -144,8 +124,6 @@ impl RepositoryError {
             Self::BadName { .. } => "bad_name",
             Self::Nameless { .. } => "nameless_repository",
             Self::Verify { source, .. } => source.code(),
-            Self::WrongKey { .. } => "wrong_key",
-            Self::Threshold { .. } => "signature_threshold",
             Self::Expired { .. } => "expired_metadata",
             Self::ClockBack { .. } => "clock_back",
             Self::Sign { .. } => "sign_failed",
