@@ -126,12 +126,13 @@ impl Client {
         .await?;
         let mut refresh = Refresh::new(self, folder.clone(), before.store, poll);
         let set = refresh.run(effort).await?;
+        let line = refresh.find_line(&set, &self.config.line).await?;
         let (traffic, requests) = (refresh.traffic.clone(), refresh.requests);
         let unknown = || PlanError::UnknownLine {
             repository: set.repository().unwrap_or(self.base.as_str()).to_owned(),
             line: self.describe_line(),
         };
-        let line = set.line(&self.config.line)?.ok_or_else(unknown)?;
+        let line = line.ok_or_else(unknown)?;
         let newest = line.newest().cloned();
         let (lock, mut state, id) = (before.lock, before.state, self.config.line.id().to_string());
         let name = newest.as_ref().map(|newest| newest.name.to_string());

@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use smidgen_delta::Digest;
+use smidgen_metadata::RoleName;
+
+/// With the extension and the ending of an unfinished file it fits into the 255 bytes of a name.
+const LONGEST_STEM: usize = 200;
 
 /// Paths below one folder.
 #[derive(Debug, Clone)]
@@ -67,6 +71,28 @@ impl Layout {
         self.trust().join(format!("{}.json", file.role()))
     }
 
+    /// Delegated roles have a folder of their own, so that no name of theirs can be that of another file.
+    pub(crate) fn delegated(&self) -> PathBuf {
+        self.trust().join("delegated")
+    }
+
+    /// A delegated role, by its name as it is encoded for addresses: no separators and never a dot alone. Names that
+    /// differ in case only may share a file; whose it is shows when it is verified.
+    pub(crate) fn delegated_role(&self, role: &RoleName) -> PathBuf {
+        self.delegated().join(Self::delegated_name(role))
+    }
+
+    /// The file's name. Longer ones than a file system may take are named by their digest, behind a character that no
+    /// encoded name has.
+    pub(crate) fn delegated_name(role: &RoleName) -> String {
+        let stem = role.file_stem();
+        if stem.len() > LONGEST_STEM {
+            format!("+{}.json", Digest::of(stem.as_bytes()))
+        } else {
+            format!("{stem}.json")
+        }
+    }
+
     /// The name that the repository signs its metadata with.
     pub(crate) fn repository_name(&self) -> PathBuf {
         self.trust().join("repository")
@@ -101,7 +127,27 @@ impl Layout {
     }
 
     /// The folders that have to be there before anything else is written, outermost first.
-    pub(crate) fn folders(&self) -> [PathBuf; 4] {
-        [self.own.clone(), self.trust(), self.builds(), self.incoming()]
+    pub(crate) fn folders(&self) -> [PathBuf; 5] {
+        [self.own.clone(), self.trust(), self.delegated(), self.builds(), self.incoming()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_a_role_leads_out_of_its_folder() {
+        let layout = Layout::new(PathBuf::from("/opt/editor"));
+        let long = "é/".repeat(200);
+        for name in ["..", ".", "/etc/passwd", "../../root", "a/b", "?", "#", "root", "", "+", "\0", &long] {
+            let path = layout.delegated_role(&RoleName::Delegated(name.to_owned()));
+            assert_eq!(path.parent(), Some(layout.delegated().as_path()), "{name:?}");
+            let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            assert!(file.len() <= 255 - ".tmp".len() && file.ends_with(".json"), "{name:?}: {file}");
+        }
+        let file = |name: &str| Layout::delegated_name(&RoleName::Delegated(name.to_owned()));
+        assert_eq!(file("../é"), "..%2F%C3%A9.json");
+        assert_ne!(file(&long), file(&format!("{long}x")));
     }
 }

@@ -60,6 +60,7 @@ mod plan;
 mod poll;
 mod refresh;
 mod report;
+mod search;
 mod stage;
 mod state;
 mod status;

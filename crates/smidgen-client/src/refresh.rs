@@ -27,7 +27,7 @@ pub(crate) enum Effort {
 /// One refresh under way.
 pub(crate) struct Refresh<'a> {
     client: &'a Client,
-    folder: Folder,
+    pub(crate) folder: Folder,
     store: TrustStore,
     poll: &'a mut Poll,
     /// Fixed for the whole refresh.
@@ -257,7 +257,7 @@ impl<'a> Refresh<'a> {
         off_loop("storing metadata", move || Ok(TrustStore::store_repository(&folder, &name)?)).await
     }
 
-    async fn get_listed(&mut self, wanted: &Wanted) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn get_listed(&mut self, wanted: &Wanted) -> Result<Vec<u8>, Error> {
         let missing = |url, status| AnswerError::Missing { url, status };
         match self.get(wanted, None, missing).await? {
             Answer::Body { raw, .. } => Ok(raw),

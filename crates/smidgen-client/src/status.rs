@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::plan::digest_of;
 use crate::poll::Poll;
+use crate::search::stored_line;
 use crate::state::{Build, State};
 use crate::trust::TrustStore;
 
@@ -144,7 +145,7 @@ impl Known {
         set.load_stored_snapshot(&store.snapshot?).ok()?;
         set.load_stored_targets(&store.targets?).ok()?;
         let id = line.id();
-        let line = set.line(line).ok()??;
+        let line = stored_line(folder, &set, line)?;
         let newest = line.newest()?;
         let installed = state.installed.as_ref().filter(|build| build.line == id.as_str());
         let skipped = installed.filter(|build| build.sequence < newest.sequence);

@@ -1,10 +1,12 @@
 //! The trust store: metadata as it was received, on disk between runs.
 
-use smidgen_metadata::{Limits, Stored, VerifyError};
+use std::collections::BTreeSet;
+
+use smidgen_metadata::{Limits, RoleName, Stored, VerifyError};
 
 use crate::error::{Error, StorageError, TrustError};
 use crate::folder::{Durability, Folder};
-use crate::layout::TrustFile;
+use crate::layout::{Layout, TrustFile};
 
 /// Longest name of a repository that is remembered.
 const MAX_NAME_LEN: u64 = 1024;
@@ -40,6 +42,28 @@ impl TrustStore {
 
     pub(crate) fn store_repository(folder: &Folder, name: &str) -> Result<(), StorageError> {
         folder.replace(&folder.layout.repository_name(), name.as_bytes(), Durability::Synced)
+    }
+
+    /// A stored delegated role. It is a copy that the snapshot binds, so one that cannot be read is fetched again.
+    pub(crate) fn load_role(folder: &Folder, role: &RoleName, max_len: u64) -> Option<Vec<u8>> {
+        folder.read(&folder.layout.delegated_role(role), max_len).ok().flatten()
+    }
+
+    /// Replaces a delegated role by verified bytes.
+    pub(crate) fn store_role(folder: &Folder, role: &RoleName, raw: &[u8]) -> Result<(), StorageError> {
+        folder.replace(&folder.layout.delegated_role(role), raw, Durability::Synced)
+    }
+
+    /// Removes the delegated roles that did not lie on the way, so that they do not add up over years.
+    pub(crate) fn keep_roles(folder: &Folder, kept: &BTreeSet<RoleName>) -> Result<(), StorageError> {
+        let kept: BTreeSet<String> = kept.iter().map(Layout::delegated_name).collect();
+        let dir = folder.layout.delegated();
+        for name in folder.list(&dir)? {
+            if !kept.contains(&name) {
+                folder.remove(&dir.join(name))?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes files that must never be believed again, durably.

@@ -1,5 +1,7 @@
 //! Delegations: other roles that may list files, by path pattern, by digest prefix, or in numbered bins.
 
+mod paths;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::canonical::{Object, Value, integer};
@@ -7,6 +9,8 @@ use crate::fields::{Fields, Malformed, into_string};
 use crate::key::{KeyId, PublicKey};
 use crate::role::RoleKind;
 use crate::root::{RoleKeys, read_keys, write_keyids, write_keys};
+
+pub(crate) use paths::Subject;
 
 /// The delegations of a targets role.
 #[derive(Clone, Debug, PartialEq, Eq)]

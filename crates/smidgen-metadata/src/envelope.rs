@@ -116,7 +116,7 @@ impl RawMetadata {
             let needed = signers.threshold;
             return Err(VerifyError::SignatureThreshold {
                 role: self.name.clone(),
-                authority: signers.authority,
+                authority: signers.authority.clone(),
                 found,
                 needed,
             });

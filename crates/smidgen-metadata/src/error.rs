@@ -155,6 +155,17 @@ pub enum VerifyError {
         /// The limit.
         max: u32,
     },
+    /// More delegated roles in one search than the limit allows.
+    #[error(
+        "the search for {sought:?} found no end within {max} delegated roles; the publisher must delegate in fewer steps, \
+         or raise the limit"
+    )]
+    TooManyRoles {
+        /// The target path, or the folder of the build line.
+        sought: String,
+        /// The limit.
+        max: u32,
+    },
     /// The caller's mistake: a step before the steps that it rests on.
     #[error("{role} cannot be loaded now: {needed}; this is a mistake in the calling program")]
     OutOfOrder {
@@ -182,26 +193,30 @@ impl VerifyError {
             Self::OtherRepository { .. } => "other_repository",
             Self::NotListed { .. } => "not_listed",
             Self::TooManyRotations { .. } => "too_many_rotations",
+            Self::TooManyRoles { .. } => "too_many_roles",
             Self::OutOfOrder { .. } => "out_of_order",
         }
     }
 }
 
 /// Who says which keys may sign a role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authority {
     /// The root that is trusted already.
     TrustedRoot,
     /// The new root itself: it must be able to replace itself later.
     NewRoot,
+    /// The role that delegates to it.
+    Delegator(RoleName),
 }
 
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TrustedRoot => "the trusted root",
-            Self::NewRoot => "the new root itself",
-        })
+        match self {
+            Self::TrustedRoot => f.write_str("the trusted root"),
+            Self::NewRoot => f.write_str("the new root itself"),
+            Self::Delegator(role) => write!(f, "its delegator, {role}"),
+        }
     }
 }
 

@@ -25,7 +25,12 @@
 //!     set.update_timestamp(&fetch(set.timestamp_request()).unwrap_or_default())?;
 //!     set.update_snapshot(&fetch(set.snapshot_request()?).unwrap_or_default())?;
 //!     set.update_targets(&fetch(set.targets_request()?).unwrap_or_default())?;
-//!     set.line(line)
+//!     // The line's releases may be delegated to a role of their own; only the roles on the way are fetched.
+//!     let mut search = set.search(line)?;
+//!     while let Some(request) = search.request()? {
+//!         search.update(&fetch(request).unwrap_or_default())?;
+//!     }
+//!     search.finish()
 //! }
 //! ```
 #![forbid(unsafe_code)]
@@ -40,12 +45,14 @@ mod fields;
 mod hex;
 mod key;
 mod limits;
+mod pattern;
 mod release;
 mod role;
 mod root;
 #[cfg(feature = "sign")]
 pub mod sign;
 mod snapshot;
+mod target_check;
 mod targets;
 mod time;
 mod timestamp;
@@ -66,8 +73,9 @@ pub use release::{
 pub use role::{Hashes, Header, MetaFile, Role, RoleKind, RoleName, SPEC_VERSION};
 pub use root::{RoleKeys, Root};
 pub use snapshot::Snapshot;
+pub use target_check::{TargetCheck, TargetMismatch};
 pub use targets::{Target, Targets};
 pub use time::{Timestamp, TimestampError};
 pub use timestamp::TimestampRole;
-pub use trusted_set::{Changed, Request, Stored, TrustedSet};
+pub use trusted_set::{Changed, Request, Search, Sought, Stored, TrustedSet};
 pub use verified::Verified;

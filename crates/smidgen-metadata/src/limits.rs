@@ -25,6 +25,10 @@ pub struct Limits {
     pub max_values: u32,
     /// New root versions in one refresh. Default 256.
     pub max_root_rotations: u32,
+    /// Delegated roles that one search looks into. Default 32.
+    pub max_searched_roles: u32,
+    /// Bytes of all delegated roles that one search looks into. Default 20,000,000.
+    pub max_searched_len: u64,
 }
 
 impl Default for Limits {
@@ -37,6 +41,8 @@ impl Default for Limits {
             max_depth: 24,
             max_values: 1_000_000,
             max_root_rotations: 256,
+            max_searched_roles: 32,
+            max_searched_len: 20_000_000,
         }
     }
 }

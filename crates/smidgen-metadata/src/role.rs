@@ -66,6 +66,22 @@ impl RoleName {
             Self::Delegated(name) => name,
         }
     }
+
+    /// The role's name as it stands in the names of files and in addresses: everything but letters, digits and `-._~`
+    /// percent-encoded, as the reference client does. So no name of a role separates folders or ends an address's path;
+    /// only for `.` and `..` the rest of the file's name has to see to it.
+    pub fn file_stem(&self) -> String {
+        let mut stem = String::new();
+        for byte in self.as_str().bytes() {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+                stem.push(char::from(byte));
+            } else {
+                stem.push('%');
+                stem.push_str(&hex::encode(&[byte]).to_ascii_uppercase());
+            }
+        }
+        stem
+    }
 }
 
 impl From<RoleKind> for RoleName {
@@ -204,11 +220,26 @@ impl Hashes {
     /// Returns the algorithm, what was found, and what was listed.
     pub(crate) fn mismatch(&self, bytes: &[u8]) -> Option<(&'static str, String, String)> {
         use sha2::Digest as _;
+        if self.is_empty() {
+            return None;
+        }
+        self.mismatch_of(
+            || hex::encode(&sha2::Sha256::digest(bytes)),
+            || hex::encode(&sha2::Sha512::digest(bytes)),
+        )
+    }
+
+    /// The same with digests that are computed already, or when they are asked for.
+    pub(crate) fn mismatch_of(
+        &self,
+        sha256: impl Fn() -> String,
+        sha512: impl Fn() -> String,
+    ) -> Option<(&'static str, String, String)> {
         let mut known = false;
         for (name, listed) in self.iter() {
             let (name, found) = match name {
-                "sha256" => ("sha256", hex::encode(&sha2::Sha256::digest(bytes))),
-                "sha512" => ("sha512", hex::encode(&sha2::Sha512::digest(bytes))),
+                "sha256" => ("sha256", sha256()),
+                "sha512" => ("sha512", sha512()),
                 _ => continue,
             };
             known = true;
@@ -216,9 +247,7 @@ impl Hashes {
                 return Some((name, found, listed.to_owned()));
             }
         }
-        let none_known =
-            || ("sha256", Sha256::of(bytes).to_string(), "no algorithm that is known here".to_owned());
-        (!known && !self.is_empty()).then(none_known)
+        (!known).then(|| ("sha256", sha256(), "no algorithm that is known here".to_owned()))
     }
 
     pub(crate) fn read(members: Object, place: &str) -> Result<Self, Malformed> {

@@ -4,6 +4,7 @@
 //! of section 5 of the specification 1.0.x, restated in our words.
 
 mod listed;
+mod search;
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,6 @@ use crate::envelope::{RawMetadata, Signers};
 use crate::error::{Authority, VerifyError};
 use crate::key::KeyId;
 use crate::limits::Limits;
-use crate::release::{BuildLine, Line};
 use crate::role::{Role, RoleKind, RoleName};
 use crate::root::Root;
 use crate::snapshot::Snapshot;
@@ -20,6 +20,8 @@ use crate::targets::Targets;
 use crate::time::Timestamp;
 use crate::timestamp::TimestampRole;
 use crate::verified::Verified;
+
+pub use search::{Search, Sought};
 
 /// What a client trusts during one refresh.
 ///
@@ -33,7 +35,8 @@ use crate::verified::Verified;
 /// 4. [`update_timestamp`](Self::update_timestamp);
 /// 5. [`load_stored_snapshot`](Self::load_stored_snapshot), and [`update_snapshot`](Self::update_snapshot) unless that
 ///    said [`Stored::Current`];
-/// 6. the same for targets.
+/// 6. the same for targets;
+/// 7. [`search`](Self::search) for what is wanted, in targets and in delegated roles.
 ///
 /// A step that fails changes nothing, so that another mirror can be tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,7 +227,13 @@ impl TrustedSet {
             let needed = "the stored copy comes before the one from the repository";
             return Err(VerifyError::OutOfOrder { role: RoleKind::Timestamp.into(), needed });
         }
-        let Some(role) = self.verify_stored::<TimestampRole>(raw)? else { return Ok(Stored::Superseded) };
+        let (name, signers) = (
+            RoleName::from(RoleKind::Timestamp),
+            signers(&self.root, RoleKind::Timestamp, Authority::TrustedRoot),
+        );
+        let Some(role) = self.verify_stored::<TimestampRole>(raw, &name, &signers)? else {
+            return Ok(Stored::Superseded);
+        };
         self.check_repository(RoleKind::Timestamp, &role.repository)?;
         self.repository.clone_from(&role.repository);
         // 5.3.11: after a change of the online keys the old timestamp and snapshot are forgotten, so that a thief of
@@ -331,17 +340,14 @@ impl TrustedSet {
         self.targets.as_ref()
     }
 
-    /// The releases of a build line; `None` if the repository has none.
+    /// Begins the search for a target (`set.search("folder/file")`) or for the releases of a build line
+    /// (`set.search(&line)`), in targets and in the roles that it delegates to.
     ///
     /// # Errors
-    /// [`VerifyError::Malformed`] if an entry of the line has not the form of a release, [`VerifyError::OutOfOrder`] before
-    /// targets are trusted.
-    pub fn line(&self, line: &BuildLine) -> Result<Option<Verified<Line>>, VerifyError> {
-        let role = RoleName::from(RoleKind::Targets);
-        let needed = "targets come before the lines that they list";
-        let targets = self.targets.as_ref().ok_or(VerifyError::OutOfOrder { role: role.clone(), needed })?;
-        let line = Line::read(targets, line).map_err(|fault| VerifyError::Malformed { role, fault })?;
-        Ok(line.map(Verified::vouch))
+    /// [`VerifyError::OutOfOrder`] before targets are trusted, [`VerifyError::Malformed`] if they list the build line in
+    /// a form that it cannot have.
+    pub fn search<S: Sought>(&self, sought: S) -> Result<Search<'_, S>, VerifyError> {
+        Search::begin(self, sought)
     }
 
     fn must_have_finished_root(&self, role: &RoleName) -> Result<(), VerifyError> {
@@ -349,11 +355,15 @@ impl TrustedSet {
         if self.root_finished { Ok(()) } else { Err(VerifyError::OutOfOrder { role: role.clone(), needed }) }
     }
 
-    /// Verifies a stored copy against the root of today, whatever it was verified against when it was stored. `None` if
-    /// that root does not trust its signatures (any more).
-    fn verify_stored<R: Role>(&self, raw: &[u8]) -> Result<Option<Verified<R>>, VerifyError> {
-        let raw = RawMetadata::parse(raw, R::KIND, &self.limits)?;
-        match raw.verify(&signers(&self.root, R::KIND, Authority::TrustedRoot)) {
+    /// Verifies a stored copy against the signers of today, whatever it was verified against when it was stored. `None`
+    /// if they did not sign it.
+    fn verify_stored<R: Role>(
+        &self,
+        raw: &[u8],
+        name: &RoleName,
+        signers: &Signers<'_>,
+    ) -> Result<Option<Verified<R>>, VerifyError> {
+        match RawMetadata::parse(raw, name.clone(), &self.limits)?.verify(signers) {
             Ok(role) => Ok(Some(role)),
             Err(VerifyError::SignatureThreshold { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -1,6 +1,6 @@
 //! A repository in memory, published with the codec and the metadata crate alone, and every way to spoil it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use smidgen_delta::{Digest, Patch, diff, full};
@@ -8,10 +8,13 @@ use smidgen_metadata::sign::{
     SecretKey, Signer, next_root, next_snapshot, next_targets, next_timestamp, sign_role,
 };
 use smidgen_metadata::{
-    Blake3, Blob, BuildLine, Header, Line, MetaFile, Name, PatchEntry, PluginRelease, Release, Role as _,
-    RoleKind, Root, Severity, Sha256, Snapshot, Targets, Timestamp, TimestampRole,
+    Blake3, Blob, BuildLine, Delegated, DelegatedRole, Delegations, Header, Line, MetaFile, Name, PatchEntry,
+    PluginRelease, Release, Role as _, RoleKind, RoleName, Root, Scope, Severity, Sha256, Snapshot, Targets,
+    Timestamp, TimestampRole,
 };
 
+/// Seed of the key that signs delegated roles, before it is mixed with the repository's own.
+const DELEGATE: u8 = 0x90;
 /// Builds that patches are made from, the newest first.
 const PATCHED_FROM: usize = 5;
 
@@ -30,6 +33,10 @@ pub struct Repository {
     keys: BTreeMap<RoleKind, [u8; 32]>,
     root: Root,
     targets: Option<Targets>,
+    /// Delegated roles by name, and the role of each line that has one by the line's folder.
+    roles: BTreeMap<String, Targets>,
+    homes: BTreeMap<String, String>,
+    seed: u8,
     snapshot: Option<Snapshot>,
     timestamp: Option<TimestampRole>,
     builds: BTreeMap<Digest, Vec<u8>>,
@@ -74,6 +81,9 @@ impl Repository {
             keys,
             root,
             targets: None,
+            roles: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            seed,
             snapshot: None,
             timestamp: None,
             builds: BTreeMap::new(),
@@ -141,6 +151,49 @@ impl Repository {
         release
     }
 
+    /// Lets `delegator` (`targets`, or a role that was delegated to before) delegate the paths of a pattern to a role.
+    pub fn delegate(&mut self, delegator: &str, role: &str, pattern: &str) {
+        let key = key_of(&[self.seed ^ DELEGATE; 32]).public_key();
+        let delegated = DelegatedRole {
+            name: role.to_owned(),
+            keyids: BTreeSet::from([key.id()]),
+            threshold: 1,
+            terminating: false,
+            scope: Scope::Paths(vec![pattern.to_owned()]),
+            unknown: BTreeMap::new(),
+        };
+        let expires = self.now.plus_hours(self.expiry.targets);
+        let mut targets = self.targets.take().expect("targets");
+        self.roles.entry(role.to_owned()).or_insert_with(|| next_targets(None, expires));
+        let from = match delegator {
+            "targets" => &mut targets,
+            name => self.roles.get_mut(name).expect("a role"),
+        };
+        let delegations = from.delegations.get_or_insert_with(|| Delegations {
+            keys: BTreeMap::from([(key.id(), key)]),
+            roles: Delegated::Roles(Vec::new()),
+            unknown: BTreeMap::new(),
+        });
+        match &mut delegations.roles {
+            Delegated::Roles(roles) => roles.push(delegated),
+            Delegated::Succinct(_) => panic!("bins"),
+        }
+        *from = next_targets(Some(&*from), expires);
+        self.targets = Some(targets.clone());
+        self.commit(targets);
+    }
+
+    /// Moves what is listed of a line into a delegated role, where its later releases go as well.
+    pub fn move_line(&mut self, line: &BuildLine, role: &str) {
+        let listed = self.line(line);
+        let folder = line.target_prefix();
+        let mut targets = next_targets(self.targets.as_ref(), self.now.plus_hours(self.expiry.targets));
+        targets.targets.retain(|path, _| !path.starts_with(&folder));
+        self.targets = Some(targets);
+        self.homes.insert(folder, role.to_owned());
+        self.replace_line(line, &listed);
+    }
+
     /// Takes a release back.
     pub fn withdraw(&mut self, line: &BuildLine, sequence: u64) {
         let mut listed = self.line(line);
@@ -150,6 +203,9 @@ impl Repository {
 
     /// Signs everything but root again, with nothing changed.
     pub fn resign(&mut self) {
+        for role in self.roles.keys().cloned().collect::<Vec<_>>() {
+            self.bump(&role);
+        }
         let targets = next_targets(self.targets.as_ref(), self.now.plus_hours(self.expiry.targets));
         self.commit(targets);
     }
@@ -211,14 +267,29 @@ impl Repository {
     }
 
     fn line(&self, line: &BuildLine) -> Line {
-        let targets = self.targets.as_ref().expect("targets");
+        let home = self.homes.get(&line.target_prefix()).map(|role| &self.roles[role]);
+        let targets = home.or(self.targets.as_ref()).expect("targets");
         Line::read(targets, line).expect("our own entries").unwrap_or_default()
     }
 
+    /// Where a line has a role of its own, targets stay as they are.
     fn replace_line(&mut self, line: &BuildLine, listed: &Line) {
-        let mut targets = next_targets(self.targets.as_ref(), self.now.plus_hours(self.expiry.targets));
-        listed.write(&mut targets, line);
-        self.commit(targets);
+        if let Some(role) = self.homes.get(&line.target_prefix()).cloned() {
+            listed.write(self.roles.get_mut(&role).expect("a role"), line);
+            self.bump(&role);
+            let targets = self.targets.clone().expect("targets");
+            self.commit(targets);
+        } else {
+            let mut targets = next_targets(self.targets.as_ref(), self.now.plus_hours(self.expiry.targets));
+            listed.write(&mut targets, line);
+            self.commit(targets);
+        }
+    }
+
+    fn bump(&mut self, role: &str) {
+        let known = &self.roles[role];
+        let next = next_targets(Some(known), self.now.plus_hours(self.expiry.targets));
+        self.roles.insert(role.to_owned(), next);
     }
 
     fn patch(&mut self, old: &Release, new: &[u8]) -> Option<PatchEntry> {
@@ -248,8 +319,15 @@ impl Repository {
         let version = targets.version();
         self.files.insert(format!("metadata/{version}.targets.json"), raw.clone());
         let expires = self.now.plus_hours(self.expiry.snapshot);
-        let snapshot =
+        let mut snapshot =
             next_snapshot(self.snapshot.as_ref(), &self.name, MetaFile::of(version, &raw), expires);
+        let delegate = key_of(&[self.seed ^ DELEGATE; 32]);
+        for (name, role) in &self.roles {
+            let raw = sign_role(role, &[&delegate]).expect("a signed role");
+            snapshot.meta.insert(format!("{name}.json"), MetaFile::of(role.version(), &raw));
+            let stem = RoleName::Delegated(name.clone()).file_stem();
+            self.files.insert(format!("metadata/{}.{stem}.json", role.version()), raw);
+        }
         self.targets = Some(targets);
         let raw = sign_role(&snapshot, &[&self.key(RoleKind::Snapshot)]).expect("a signed snapshot");
         let version = snapshot.version();

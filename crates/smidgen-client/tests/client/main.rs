@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod crash;
+mod delegated;
 mod events;
 mod idle_poll;
 mod journey;

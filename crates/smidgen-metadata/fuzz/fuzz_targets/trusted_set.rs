@@ -49,7 +49,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         assert!(set.now() >= before.now(), "the clock went back");
         if let Ok(line) = BuildLine::new("editor", "stable", "x86_64-linux", ["metrics", "tls"]) {
-            let _ = set.line(&line);
+            let _ = set.search(&line).map(|search| search.finish());
         }
         let _ = (set.snapshot_request(), set.targets_request(), set.root_request());
     }

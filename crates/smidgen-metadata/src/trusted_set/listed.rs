@@ -1,6 +1,6 @@
-//! Snapshot and targets: the roles whose version and digest another role lists.
+//! Snapshot, targets and delegated roles: the roles whose version and digest another role lists.
 
-use crate::envelope::RawMetadata;
+use crate::envelope::{RawMetadata, Signers};
 use crate::error::{Authority, VerifyError};
 use crate::role::{MetaFile, Role, RoleKind, RoleName};
 use crate::snapshot::Snapshot;
@@ -31,7 +31,10 @@ impl TrustedSet {
             let needed = "the stored copy comes before the one from the repository";
             return Err(VerifyError::OutOfOrder { role: name, needed });
         }
-        let Some(role) = self.verify_stored::<Snapshot>(raw)? else { return Ok(Stored::Superseded) };
+        let signers = signers(&self.root, RoleKind::Snapshot, Authority::TrustedRoot);
+        let Some(role) = self.verify_stored::<Snapshot>(raw, &name, &signers)? else {
+            return Ok(Stored::Superseded);
+        };
         // 5.3.11, as for the stored timestamp.
         if self.online_keys_rotated {
             return Ok(Stored::Superseded);
@@ -92,15 +95,10 @@ impl TrustedSet {
     /// # Errors
     /// [`VerifyError`] if they are damaged.
     pub fn load_stored_targets(&mut self, raw: &[u8]) -> Result<Stored, VerifyError> {
-        let name = RoleName::from(RoleKind::Targets);
-        let listed = self.listed_targets(&name)?.clone();
-        let Some(role) = self.verify_stored::<Targets>(raw)? else { return Ok(Stored::Superseded) };
-        // That targets do not go back is the snapshot's to say (5.5.5): an older copy has nothing to add.
-        if !self.is_current(&*role, &name, &listed, raw) {
-            return Ok(Stored::Older);
-        }
-        self.targets = Some(role);
-        Ok(Stored::Current)
+        let signers = signers(&self.root, RoleKind::Targets, Authority::TrustedRoot);
+        let (stored, role) = self.recall_targets(raw, &RoleKind::Targets.into(), &signers)?;
+        self.targets = role.or_else(|| self.targets.take());
+        Ok(stored)
     }
 
     /// Takes the repository's targets.
@@ -108,20 +106,47 @@ impl TrustedSet {
     /// # Errors
     /// [`VerifyError`] if they are not the ones that the snapshot lists, are not signed for, or have expired.
     pub fn update_targets(&mut self, raw: &[u8]) -> Result<(), VerifyError> {
-        let name = RoleName::from(RoleKind::Targets);
-        let listed = self.listed_targets(&name)?;
-        // 5.6.2: the bytes are those that snapshot lists, as far as it lists digests.
-        check_bytes(&name, raw, listed)?;
-        // 5.6.3: enough signatures by the keys that root names.
-        let parsed = RawMetadata::parse(raw, name.clone(), &self.limits)?;
-        let role: Verified<Targets> =
-            parsed.verify(&signers(&self.root, RoleKind::Targets, Authority::TrustedRoot))?;
-        // 5.6.4: against mixed states: the version is the one that snapshot lists.
-        check_version(&name, &*role, listed)?;
-        // 5.6.5: against a mirror that hides news: they must still be valid. 5.6.6, storing them, is the caller's.
-        self.check_expiry(name, &*role)?;
-        self.targets = Some(role);
+        let signers = signers(&self.root, RoleKind::Targets, Authority::TrustedRoot);
+        self.targets = Some(self.verify_targets(raw, &RoleKind::Targets.into(), &signers)?);
         Ok(())
+    }
+
+    /// The checks of targets and of each delegated role, which differ in nothing but in who names the signers.
+    pub(crate) fn verify_targets(
+        &self,
+        raw: &[u8],
+        name: &RoleName,
+        signers: &Signers<'_>,
+    ) -> Result<Verified<Targets>, VerifyError> {
+        let listed = self.listed_targets(name)?;
+        // 5.6.2: the bytes are those that snapshot lists, as far as it lists digests.
+        check_bytes(name, raw, listed)?;
+        // 5.6.3: enough signatures by the keys that root names for targets, and the delegator for a delegated role.
+        let role: Verified<Targets> = RawMetadata::parse(raw, name.clone(), &self.limits)?.verify(signers)?;
+        // 5.6.4: against mixed states: the version is the one that snapshot lists.
+        check_version(name, &*role, listed)?;
+        // 5.6.5: against a mirror that hides news: they must still be valid. 5.6.6, storing them, is the caller's.
+        self.check_expiry(name.clone(), &*role)?;
+        Ok(role)
+    }
+
+    /// The same for a stored copy, which may also be one of an earlier state. It is checked against the signers of today,
+    /// whoever they were when it was stored.
+    pub(crate) fn recall_targets(
+        &self,
+        raw: &[u8],
+        name: &RoleName,
+        signers: &Signers<'_>,
+    ) -> Result<(Stored, Option<Verified<Targets>>), VerifyError> {
+        let listed = self.listed_targets(name)?;
+        let Some(role) = self.verify_stored::<Targets>(raw, name, signers)? else {
+            return Ok((Stored::Superseded, None));
+        };
+        // That targets do not go back is the snapshot's to say (5.5.5): an older copy has nothing to add.
+        if !self.is_current(&*role, name, listed, raw) {
+            return Ok((Stored::Older, None));
+        }
+        Ok((Stored::Current, Some(role)))
     }
 
     fn listed_snapshot(&self) -> Result<&MetaFile, VerifyError> {
@@ -131,19 +156,19 @@ impl TrustedSet {
         Ok(&held.role.snapshot)
     }
 
-    fn listed_targets(&self, name: &RoleName) -> Result<&MetaFile, VerifyError> {
+    pub(crate) fn listed_targets(&self, name: &RoleName) -> Result<&MetaFile, VerifyError> {
         let needed = "the snapshot must be trusted before";
         let snapshot = self.snapshot().ok_or(VerifyError::OutOfOrder { role: name.clone(), needed })?;
         snapshot.listed(name).ok_or_else(|| VerifyError::NotListed { role: name.clone() })
     }
 
-    fn request(&self, role: RoleName, listed: &MetaFile, max_len: u64) -> Request {
+    pub(crate) fn request(&self, role: RoleName, listed: &MetaFile, max_len: u64) -> Request {
         // 5.3.12: whether file names carry versions is for root to say. 5.5.1 and 5.6.1: what is listed bounds the
         // download, or else the limit.
         let name = if self.root.consistent_snapshot {
-            format!("{}.{}.json", listed.version, role.as_str())
+            format!("{}.{}.json", listed.version, role.file_stem())
         } else {
-            format!("{}.json", role.as_str())
+            format!("{}.json", role.file_stem())
         };
         let max_len = listed.length.map_or(max_len, |length| length.min(max_len));
         Request { role, name, version: listed.version, max_len, sha256: listed.hashes.to_sha256() }

@@ -469,7 +469,8 @@ fn steps_out_of_order_are_the_callers_mistake() {
         set.targets_request().unwrap_err(),
         set.load_stored_targets(&third.targets).unwrap_err(),
         set.update_targets(&third.targets).unwrap_err(),
-        set.line(&line).unwrap_err(),
+        set.search(&line).unwrap_err(),
+        set.search("file").unwrap_err(),
     ] {
         assert_eq!(error.code(), "out_of_order");
     }

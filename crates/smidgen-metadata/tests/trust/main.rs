@@ -3,9 +3,11 @@
 
 mod attack;
 mod clock;
+mod delegation;
 mod follower;
 mod foreign;
 mod form;
+mod graph;
 mod publisher;
 mod release;
 mod rotation;

@@ -90,11 +90,11 @@ fn a_client_reads_the_line_that_was_published() {
     let other = BuildLine::new("editor", "stable", "x86_64-linux", []).unwrap();
     publisher.publish();
     let set = Follower::new(&publisher.mirror.roots[0]).refresh(&publisher.mirror, start()).unwrap();
-    let read = set.line(&line()).unwrap().unwrap();
+    let read = set.search(&line()).unwrap().finish().unwrap().unwrap();
     assert_eq!(*read, made);
     assert_eq!(read.releases().iter().map(|release| release.sequence).collect::<Vec<_>>(), [36, 37]);
     assert_eq!(read.history().len(), 37);
-    assert_eq!(set.line(&other).unwrap(), None);
+    assert_eq!(set.search(&other).unwrap().finish().unwrap(), None);
     let newest = read.newest().unwrap();
     assert_eq!(newest.target_path(&line()), "editor/stable/x86_64-linux/m72kvo2kpf46i4z3/37/editor");
     assert_eq!(

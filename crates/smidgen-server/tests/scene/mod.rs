@@ -171,7 +171,8 @@ impl Client {
     }
 
     pub(crate) fn line(&self, line: &BuildLine) -> Option<Line> {
-        self.trusted.line(line).unwrap().map(smidgen_metadata::Verified::into_inner)
+        let search = self.trusted.search(line).unwrap();
+        search.finish().unwrap().map(smidgen_metadata::Verified::into_inner)
     }
 
     /// Versions that are listed, the oldest first.
