@@ -81,11 +81,11 @@ impl FromStr for Codec {
     }
 }
 
-/// Makes the new file from the sections and the old file, whose digest has been verified.
+/// Makes the new file from the sections and the old file, of which only the size has been verified so far.
 pub(crate) fn apply(
     codec: Codec,
-    sections: &Sections<'_>,
-    old: OldFile<'_>,
+    sections: &mut Sections<'_>,
+    old: &mut OldFile<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), ApplyError> {
     match codec {
@@ -98,7 +98,7 @@ pub(crate) fn apply(
 /// Counts what the sections hold.
 pub(crate) fn inspect(
     codec: Codec,
-    sections: &Sections<'_>,
+    sections: &mut Sections<'_>,
     old_size: u64,
 ) -> Result<Inspection, ApplyError> {
     match codec {

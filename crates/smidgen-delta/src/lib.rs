@@ -41,4 +41,5 @@ mod read_at;
 mod reader;
 mod reference;
 mod section;
+mod unpacker;
 mod varint;

@@ -3,15 +3,18 @@
 
 use std::io::Write;
 
-use crate::{Applied, ApplyError, Digest};
+use crate::{
+    Applied, ApplyError, Digest,
+    digest::{BLOCK, Block, BlockHasher},
+};
 
-/// Bytes of the new file held back until they are worth a write; also the piece in which BLAKE3 sees them.
-pub(crate) const OUTPUT_BUFFER: usize = 128 * 1024;
+/// Bytes that an output allocates: what is held back until it is worth a write, and its digest.
+pub(crate) const OUTPUT_BUFFER: usize = BLOCK + BlockHasher::MEMORY;
 
 /// A bounded, digested writer.
 pub(crate) struct Output<'a> {
     sink: &'a mut dyn Write,
-    hasher: blake3::Hasher,
+    hasher: BlockHasher,
     buffer: Box<[u8]>,
     filled: usize,
     made: u64,
@@ -20,10 +23,10 @@ pub(crate) struct Output<'a> {
 
 impl<'a> Output<'a> {
     pub(crate) fn new(sink: &'a mut dyn Write, promised: u64) -> Self {
-        let len = usize::try_from(promised).unwrap_or(usize::MAX).clamp(1, OUTPUT_BUFFER);
+        let len = usize::try_from(promised).unwrap_or(usize::MAX).clamp(1, BLOCK);
         Self {
             sink,
-            hasher: blake3::Hasher::new(),
+            hasher: BlockHasher::default(),
             buffer: vec![0; len].into_boxed_slice(),
             filled: 0,
             made: 0,
@@ -80,13 +83,28 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// Takes over a block of the old file as it is, whose digest is not made again; false, and nothing is taken, where
+    /// it would not be a block of the new file at the same offset.
+    pub(crate) fn pass(&mut self, bytes: &[u8], block: &Block) -> Result<bool, ApplyError> {
+        let whole = bytes.len() == BLOCK || bytes.len() as u64 == self.left();
+        let between = self.filled == 0 || self.filled == BLOCK;
+        if !(whole && between && block.offset() == self.made && bytes.len() as u64 <= self.left()) {
+            return Ok(false);
+        }
+        self.flush()?;
+        self.hasher.push_same(block);
+        self.made = self.made.saturating_add(bytes.len() as u64);
+        self.sink.write_all(bytes).map_err(ApplyError::OutputFailed)?;
+        Ok(true)
+    }
+
     /// Writes out what is held back and holds the promises against what was made.
     pub(crate) fn finish(mut self, expected: Digest) -> Result<Applied, ApplyError> {
         self.flush()?;
         if self.made != self.promised {
             return Err(ApplyError::NewSize { found: self.made, expected: self.promised });
         }
-        let found = Digest::from(self.hasher.finalize());
+        let found = self.hasher.finish();
         if found != expected {
             return Err(ApplyError::NewDigest { found, expected });
         }
@@ -96,9 +114,45 @@ impl<'a> Output<'a> {
 
     fn flush(&mut self) -> Result<(), ApplyError> {
         let ready = self.buffer.get(..self.filled).unwrap_or_default();
-        self.hasher.update(ready);
+        if ready.is_empty() {
+            return Ok(());
+        }
+        self.hasher.push(ready);
         self.sink.write_all(ready).map_err(ApplyError::OutputFailed)?;
         self.filled = 0;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code on numbers of its own"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_passed_on_only_where_it_is_one_of_the_new_file_too() {
+        let bytes: Vec<u8> = (0..3 * BLOCK + 5).map(|i| (i * 31 % 251) as u8).collect();
+        let mut old = BlockHasher::default();
+        let blocks: Vec<_> = bytes.chunks(BLOCK).map(|bytes| (bytes, old.push(bytes))).collect();
+        let mut sink = Vec::new();
+        let mut output = Output::new(&mut sink, bytes.len() as u64);
+        let pass = |output: &mut Output<'_>, index: usize| {
+            let (bytes, block) = &blocks[index];
+            output.pass(bytes, block).unwrap()
+        };
+        assert!(pass(&mut output, 0));
+        assert!(!pass(&mut output, 0), "another offset");
+        output.write(&bytes[BLOCK..BLOCK + 7]).unwrap();
+        assert!(!pass(&mut output, 1), "in the middle of a block");
+        output.write(&bytes[BLOCK + 7..2 * BLOCK]).unwrap();
+        assert!(!pass(&mut output, 3), "short, and not the last");
+        assert!(pass(&mut output, 2) && pass(&mut output, 3));
+        assert!(!pass(&mut output, 3), "beyond the promise");
+        output.finish(Digest::of(&bytes)).unwrap();
+        assert!(sink == bytes);
     }
 }

@@ -6,12 +6,12 @@ use std::io::Write;
 use crate::{
     ApplyError, Codec, Digest, Header, Inspection, Limits, ParseError, ReadAt, SectionHeader, SectionKind,
     codec,
-    digest::{DIGEST_BUFFER, digest_of},
     header::max_header_len,
     old::{OLD_BUFFER, OldFile},
     output::{OUTPUT_BUFFER, Output},
     reference::{self, Decoder},
     section::{Section, section_memory},
+    unpacker::Unpacker,
 };
 
 /// A readable patch whose header has been parsed and held against [`Limits`].
@@ -65,23 +65,27 @@ impl<R: ReadAt> Patch<R> {
         &self.header
     }
 
-    /// Writes the new file to `new`, reading `old` in place. The old file's digest is verified before the first byte
-    /// is written, the new file's before `Ok`. At most [`Header::new_size`] bytes are written and at most
-    /// [`Header::apply_memory`] bytes are allocated, whatever the patch holds.
+    /// Writes the new file to `new`, reading `old` in place. Both files' digests are verified before `Ok`; the old one's
+    /// is made while the file is read, so bytes are written before it is known. At most [`Header::new_size`] bytes are
+    /// written and at most [`Header::apply_memory`] bytes are allocated, whatever the patch holds.
     ///
     /// # Errors
-    /// [`ApplyError`]; what was written by then is worthless.
+    /// [`ApplyError`]; what was written by then is worthless. An old file that is not the one the patch was made for is
+    /// told before anything else that went wrong.
     pub fn apply(&self, old: &impl ReadAt, new: &mut impl Write) -> Result<Applied, ApplyError> {
         let header = &self.header;
         if old.size() != header.old_size {
             return Err(ApplyError::OldSize { found: old.size(), expected: header.old_size });
         }
-        let old_digest = digest_of(old).map_err(ApplyError::OldUnreadable)?;
+        let mut old = OldFile::new(old);
+        let mut output = Output::new(new, header.new_size);
+        let made = codec::apply(header.codec, &mut self.sections(), &mut old, &mut output);
+        // Whatever else went wrong: with another old file nothing could have come out right.
+        let old_digest = old.digest().map_err(ApplyError::OldUnreadable)?;
         if old_digest != header.old_digest {
             return Err(ApplyError::OldDigest { found: old_digest, expected: header.old_digest });
         }
-        let mut output = Output::new(new, header.new_size);
-        codec::apply(header.codec, &self.sections(), OldFile::new(old), &mut output)?;
+        made?;
         output.finish(header.new_digest)
     }
 
@@ -91,11 +95,12 @@ impl<R: ReadAt> Patch<R> {
     /// # Errors
     /// [`ApplyError`] where the sections contradict the header.
     pub fn inspect(&self) -> Result<Inspection, ApplyError> {
-        codec::inspect(self.header.codec, &self.sections(), self.header.old_size)
+        codec::inspect(self.header.codec, &mut self.sections(), self.header.old_size)
     }
 
     fn sections(&self) -> Sections<'_> {
-        Sections { raw: &self.raw, header: &self.header, header_len: self.header_len }
+        let (raw, header) = (&self.raw, &self.header);
+        Sections { raw, header, header_len: self.header_len, unpacker: Unpacker::default() }
     }
 }
 
@@ -104,6 +109,7 @@ pub(crate) struct Sections<'a> {
     raw: &'a dyn ReadAt,
     header: &'a Header,
     header_len: u64,
+    unpacker: Unpacker,
 }
 
 impl<'a> Sections<'a> {
@@ -137,17 +143,17 @@ impl<'a> Sections<'a> {
     }
 
     /// Opens the section of this kind; `None` if the patch has none, which is how an empty one is written.
-    pub(crate) fn open(&self, kind: SectionKind) -> Result<Option<Section<'a>>, ApplyError> {
+    pub(crate) fn open(&mut self, kind: SectionKind) -> Result<Option<Section<'a>>, ApplyError> {
+        let window_log = self.header.window_log;
         self.entry(kind)
-            .map(|(offset, section)| Section::open(self.raw, section, offset, self.header.window_log))
+            .map(|(offset, section)| Section::open(self.raw, section, offset, window_log, &mut self.unpacker))
             .transpose()
     }
 }
 
 /// See [`Header::apply_memory`].
 pub(crate) fn apply_memory(header: &Header) -> u64 {
-    // The digest's buffer is gone before the others are made, but allocators keep what they are given back.
-    let buffers = [DIGEST_BUFFER, OLD_BUFFER, OUTPUT_BUFFER, codec::SCRATCH, size_of::<blake3::Hasher>()];
+    let buffers = [OLD_BUFFER, OUTPUT_BUFFER, codec::SCRATCH];
     let fixed = buffers.into_iter().fold(0_u64, |sum, bytes| sum.saturating_add(bytes as u64));
     if header.codec == Codec::Reference {
         let raw_size = |kind| {
@@ -161,5 +167,5 @@ pub(crate) fn apply_memory(header: &Header) -> u64 {
         .sections
         .iter()
         .map(|section| section_memory(section, header.window_log))
-        .fold(fixed, u64::saturating_add)
+        .fold(fixed.saturating_add(Unpacker::MEMORY), u64::saturating_add)
 }

@@ -58,7 +58,7 @@ pub(crate) fn memory(sizes: Sizes, plan: u64, extra: u64) -> u64 {
 /// Makes the new file.
 pub(crate) fn apply(
     sections: &Sections<'_>,
-    mut old: OldFile<'_>,
+    old: &mut OldFile<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), ApplyError> {
     let new_size = sections.new_size();
@@ -73,8 +73,8 @@ pub(crate) fn apply(
     if matched.checked_add(extra) != Some(new_size) {
         return Err(wrong(SectionKind::ExtraCoded, "has another raw size than the matches leave room for"));
     }
-    let walk = Walk::new(&plan, extra, &mut old)?;
-    let seen = walk.run(&mut streams, &mut old, &[], new_size, |made| output.write(made))?;
+    let walk = Walk::new(&plan, extra, old)?;
+    let seen = walk.run(&mut streams, old, &[], new_size, |made| output.write(made))?;
     if seen.references != sections.raw_size(SectionKind::References) {
         return Err(wrong(SectionKind::References, "is for another number of references"));
     }

@@ -6,6 +6,7 @@ use zstd_safe::{DCtx, DParameter, FrameFormat, InBuffer, OutBuffer, ResetDirecti
 use crate::{
     ApplyError, ReadAt,
     header::{MIN_WINDOW_LOG, SectionHeader},
+    unpacker::{Unpacker, is_short},
     varint,
 };
 
@@ -17,10 +18,10 @@ const RAW_BUFFER: usize = 8 * 1024;
 
 /// zstd's decoding context without its window (its own figure is 95,968 bytes in version 1.5.7 on 64 bits; a test
 /// holds this constant against the real thing).
-const CONTEXT: u64 = 160 * 1024;
+pub(crate) const CONTEXT: u64 = 160 * 1024;
 
 /// The largest block of a zstd frame.
-const MAX_BLOCK: u64 = 128 * 1024;
+pub(crate) const MAX_BLOCK: u64 = 128 * 1024;
 
 /// Bytes zstd adds to its window so that copies may overshoot.
 const OVERSHOOT: u64 = 64;
@@ -41,21 +42,36 @@ pub(crate) fn section_window_log(raw_size: u64, window_log: u8) -> u8 {
     u8::try_from(covering).unwrap_or(u8::MAX).max(MIN_WINDOW_LOG).min(window_log)
 }
 
-/// Bytes that reading one section allocates.
+/// Bytes that reading one section allocates, beside the [`Unpacker`] that all share.
 pub(crate) fn section_memory(section: &SectionHeader, window_log: u8) -> u64 {
+    if is_short(section) {
+        // Both at once only while it is unpacked.
+        return section
+            .raw_size
+            .saturating_add(section.packed_size)
+            .saturating_add(size_of::<Section<'_>>() as u64);
+    }
     let log = section_window_log(section.raw_size, window_log);
     decoder_memory(1_u64.checked_shl(log.into()).unwrap_or(u64::MAX))
         .saturating_add(RAW_BUFFER as u64)
         .saturating_add(size_of::<Section<'_>>() as u64)
 }
 
-/// A buffer no longer than what goes through it.
-fn buffer(len: usize, size: u64) -> Box<[u8]> {
-    vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(len)].into_boxed_slice()
+/// A section being read.
+pub(crate) struct Section<'a> {
+    header: SectionHeader,
+    /// Where raw bytes come from that are not in the buffer; a short section has all of its bytes there.
+    stream: Option<Stream<'a>>,
+    /// Raw bytes not yet unpacked.
+    raw_left: u64,
+    /// Raw bytes that were unpacked and not yet taken: the decoder is too slow to be asked for a few bytes at a time.
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
 }
 
-/// A section being unpacked.
-pub(crate) struct Section<'a> {
+/// The packed bytes of a section, and their decoder.
+struct Stream<'a> {
     source: &'a dyn ReadAt,
     header: SectionHeader,
     /// Where in the patch the packed bytes not yet read begin, and how many there are.
@@ -67,12 +83,6 @@ pub(crate) struct Section<'a> {
     input_end: usize,
     decoder: DCtx<'static>,
     frame_ended: bool,
-    /// Raw bytes not yet unpacked.
-    raw_left: u64,
-    /// Raw bytes that were unpacked and not yet taken: the decoder is too slow to be asked for a few bytes at a time.
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
 }
 
 impl<'a> Section<'a> {
@@ -82,27 +92,18 @@ impl<'a> Section<'a> {
         header: &SectionHeader,
         offset: u64,
         window_log: u8,
+        unpacker: &mut Unpacker,
     ) -> Result<Self, ApplyError> {
-        let setup = |reason| ApplyError::Setup { reason };
-        let mut decoder = DCtx::try_create().ok_or(setup("no memory for a context"))?;
-        let window_log = section_window_log(header.raw_size, window_log);
-        for parameter in
-            [DParameter::Format(FrameFormat::Magicless), DParameter::WindowLogMax(window_log.into())]
-        {
-            decoder.set_parameter(parameter).map_err(|code| setup(zstd_safe::get_error_name(code)))?;
+        if is_short(header) {
+            let buffer = unpacker.unpack(source, header, offset, window_log)?;
+            let end = buffer.len();
+            return Ok(Self { header: *header, stream: None, raw_left: 0, buffer, start: 0, end });
         }
         Ok(Self {
-            source,
             header: *header,
-            offset,
-            packed_left: header.packed_size,
-            input: buffer(INPUT_BUFFER, header.packed_size),
-            input_start: 0,
-            input_end: 0,
-            decoder,
-            frame_ended: false,
+            stream: Some(Stream::open(source, header, offset, window_log)?),
             raw_left: header.raw_size,
-            buffer: buffer(RAW_BUFFER, header.raw_size),
+            buffer: vec![0; RAW_BUFFER].into_boxed_slice(),
             start: 0,
             end: 0,
         })
@@ -193,20 +194,17 @@ impl<'a> Section<'a> {
         Ok(())
     }
 
+    /// Takes of the [`buffered`](Self::buffered) bytes all but the last `left`.
+    pub(crate) fn take_until(&mut self, left: usize) {
+        self.start = self.end.saturating_sub(left).max(self.start);
+    }
+
     /// Says that nothing is left over: every raw byte was taken, the frame ends here, and so do the packed bytes.
-    pub(crate) fn finish(mut self, at: u64) -> Result<(), ApplyError> {
+    pub(crate) fn finish(self, at: u64) -> Result<(), ApplyError> {
         if self.left() > 0 {
             return Err(self.fault("is not used up", at));
         }
-        if self.unpack(&mut [0])? > 0 {
-            return Err(self.wrong_size("raw", self.header.raw_size.saturating_add(1)));
-        }
-        let unread =
-            (self.input_end.saturating_sub(self.input_start) as u64).saturating_add(self.packed_left);
-        if !self.frame_ended || unread > 0 {
-            return Err(self.wrong_size("packed", self.header.packed_size.saturating_sub(unread)));
-        }
-        Ok(())
+        self.stream.map_or(Ok(()), Stream::finish)
     }
 
     /// An error about this section.
@@ -214,7 +212,8 @@ impl<'a> Section<'a> {
         ApplyError::Section { section: self.header.kind, what, at }
     }
 
-    fn buffered(&self) -> &[u8] {
+    /// Raw bytes that can be taken at once; of a short section, all that are left.
+    pub(crate) fn buffered(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
@@ -254,14 +253,58 @@ impl<'a> Section<'a> {
 
     /// Fills `out`, which is not longer than what the table entry promises, straight from the decoder.
     fn unpack_exact(&mut self, out: &mut [u8]) -> Result<(), ApplyError> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
         let mut filled = 0_usize;
         while filled < out.len() {
-            let made = self.unpack(out.get_mut(filled..).unwrap_or_default())?;
+            let made = stream.unpack(out.get_mut(filled..).unwrap_or_default())?;
             if made == 0 {
-                return Err(self.wrong_size("raw", self.header.raw_size.saturating_sub(self.raw_left)));
+                return Err(stream.wrong_size("raw", self.header.raw_size.saturating_sub(self.raw_left)));
             }
             filled = filled.saturating_add(made);
             self.raw_left = self.raw_left.saturating_sub(made as u64);
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Stream<'a> {
+    fn open(
+        source: &'a dyn ReadAt,
+        header: &SectionHeader,
+        offset: u64,
+        window_log: u8,
+    ) -> Result<Self, ApplyError> {
+        let setup = |reason| ApplyError::Setup { reason };
+        let mut decoder = DCtx::try_create().ok_or(setup("no memory for a context"))?;
+        let window_log = section_window_log(header.raw_size, window_log);
+        for parameter in
+            [DParameter::Format(FrameFormat::Magicless), DParameter::WindowLogMax(window_log.into())]
+        {
+            decoder.set_parameter(parameter).map_err(|code| setup(zstd_safe::get_error_name(code)))?;
+        }
+        let input = usize::try_from(header.packed_size).unwrap_or(usize::MAX).min(INPUT_BUFFER);
+        Ok(Self {
+            source,
+            header: *header,
+            offset,
+            packed_left: header.packed_size,
+            input: vec![0; input].into_boxed_slice(),
+            input_start: 0,
+            input_end: 0,
+            decoder,
+            frame_ended: false,
+        })
+    }
+
+    /// Says that the frame ends here, and that the packed bytes do.
+    fn finish(mut self) -> Result<(), ApplyError> {
+        if self.unpack(&mut [0])? > 0 {
+            return Err(self.wrong_size("raw", self.header.raw_size.saturating_add(1)));
+        }
+        let unread =
+            (self.input_end.saturating_sub(self.input_start) as u64).saturating_add(self.packed_left);
+        if !self.frame_ended || unread > 0 {
+            return Err(self.wrong_size("packed", self.header.packed_size.saturating_sub(unread)));
         }
         Ok(())
     }
@@ -343,12 +386,15 @@ mod tests {
                 raw_size: raw.len() as u64,
                 packed_size: packed.bytes.len() as u64,
             };
-            let mut section = Section::open(&packed.bytes, &header, 0, packed.window_log).unwrap();
+            let mut unpacker = Unpacker::default();
+            let mut section =
+                Section::open(&packed.bytes, &header, 0, packed.window_log, &mut unpacker).unwrap();
             let mut out = vec![0; len];
             section.read_exact(&mut out, 0).unwrap();
             assert!(out == raw);
-            let held =
-                section.decoder.sizeof() + section.input.len() + section.buffer.len() + size_of_val(&section);
+            let stream =
+                section.stream.as_ref().map_or(0, |stream| stream.decoder.sizeof() + stream.input.len());
+            let held = stream + section.buffer.len() + size_of_val(&section);
             let said = section_memory(&header, packed.window_log);
             assert!(held as u64 <= said, "{len}: holds {held}, said {said}");
             section.finish(0).unwrap();

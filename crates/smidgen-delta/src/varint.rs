@@ -83,6 +83,18 @@ pub(crate) fn read_high_first(bytes: &[u8]) -> Result<(u64, &[u8]), Fault> {
     Err(Fault::Truncated)
 }
 
+/// Reads a number of one or two bytes that has its high bits first; `None` for what is longer, wrong or cut short.
+#[inline]
+pub(crate) fn read_short(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    match bytes {
+        [byte @ 0..=0x7F, rest @ ..] => Some((usize::from(*byte), rest)),
+        [high @ 0x81..=0xFF, low @ 0..=0x7F, rest @ ..] => {
+            Some((usize::from(*high & 0x7F) << 7 | usize::from(*low), rest))
+        }
+        _ => None,
+    }
+}
+
 /// Folds a signed number into an unsigned one, small magnitudes first: 0, -1, 1, -2, 2, ...
 #[cfg(any(feature = "diff", test))]
 pub(crate) const fn zigzag(value: i64) -> u64 {
@@ -141,6 +153,20 @@ mod tests {
             &[0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0],
         ] {
             assert_eq!(read_high_first(wrong), Err(Fault::NotCanonical), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn short_numbers_read_as_any_others_do() {
+        for first in 0..=0xFF_u8 {
+            for second in 0..=0xFF_u8 {
+                let bytes = [first, second, 5];
+                let expected = read_high_first(&bytes).ok().filter(|(_, rest)| !rest.is_empty());
+                let found = read_short(&bytes).map(|(value, rest)| (value as u64, rest));
+                assert_eq!(found, expected, "{bytes:?}");
+            }
+            let alone = read_short(&[first]).map(|(value, _)| value as u64);
+            assert_eq!(alone, (first < 0x80).then_some(first.into()));
         }
     }
 

@@ -249,7 +249,7 @@ fn limits_are_held() {
 }
 
 #[test]
-fn nothing_is_written_when_the_old_file_differs() {
+fn an_old_file_of_another_size_is_not_even_read() {
     struct Untouched;
     impl Write for Untouched {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -262,10 +262,48 @@ fn nothing_is_written_when_the_old_file_differs() {
     let (mut old, new) = files();
     let bytes = patch_of(Codec::Classic, &old, &new);
     let patch = Patch::open(&bytes, &Limits::default()).unwrap();
-    *old.last_mut().unwrap() ^= 1;
-    assert!(matches!(patch.apply(&old, &mut Untouched), Err(ApplyError::OldDigest { .. })));
     old.pop();
     assert!(matches!(patch.apply(&old, &mut Untouched), Err(ApplyError::OldSize { .. })));
+}
+
+#[test]
+fn an_old_file_of_another_content_is_told_before_anything_else_that_went_wrong() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut seeded = Seeded(12);
+    let old = seeded.program(300_000);
+    // What stands at the end of the old file is in no match of this one.
+    let new = seeded.edited(&old[..200_000], 40);
+    for codec in [Codec::Classic, Codec::Bidiff, Codec::Reference] {
+        let bytes = patch_of(codec, &old, &new);
+        let patch = Patch::open(&bytes, &Limits::default()).unwrap();
+        assert_eq!(patch.apply(&old, &mut Full).unwrap_err().fault(), Fault::OutputFailed);
+        let mut damaged = bytes.clone();
+        *damaged.last_mut().unwrap() ^= 0x55;
+        let damaged = Patch::open(&damaged, &Limits::default()).unwrap();
+        assert_eq!(damaged.apply(&old, &mut Vec::new()).unwrap_err().fault(), Fault::PatchDamaged);
+        for changed in [0, 100_000, 199_000, 299_999] {
+            let mut other = old.clone();
+            other[changed] ^= 1;
+            for outcome in [
+                patch.apply(&other, &mut Vec::new()),
+                patch.apply(&other, &mut Full),
+                damaged.apply(&other, &mut Vec::new()),
+            ] {
+                assert!(
+                    matches!(outcome, Err(ApplyError::OldDigest { .. })),
+                    "{codec} {changed}: {outcome:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

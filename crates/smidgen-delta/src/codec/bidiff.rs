@@ -24,8 +24,8 @@ const MAGIC_LEN: usize = 8;
 const KIND: SectionKind = SectionKind::Interleaved;
 
 pub(super) fn apply(
-    sections: &Sections<'_>,
-    old: OldFile<'_>,
+    sections: &mut Sections<'_>,
+    old: &mut OldFile<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), ApplyError> {
     let mut stream = BufReader::with_capacity(STREAM_BUFFER, Stream::open(sections)?);
@@ -54,7 +54,7 @@ pub(super) fn apply(
     stream.into_inner().section.finish(at)
 }
 
-pub(super) fn inspect(sections: &Sections<'_>, _old_size: u64) -> Result<Inspection, ApplyError> {
+pub(super) fn inspect(sections: &mut Sections<'_>, _old_size: u64) -> Result<Inspection, ApplyError> {
     let mut stream = open_section(sections)?;
     stream.read_exact(&mut [0; MAGIC_LEN], 0)?;
     let mut found = Inspection::default();
@@ -78,7 +78,7 @@ pub(super) fn inspect(sections: &Sections<'_>, _old_size: u64) -> Result<Inspect
     Ok(found)
 }
 
-fn open_section<'a>(sections: &Sections<'a>) -> Result<Section<'a>, ApplyError> {
+fn open_section<'a>(sections: &mut Sections<'a>) -> Result<Section<'a>, ApplyError> {
     sections.open(KIND)?.ok_or(ApplyError::Section { section: KIND, what: "is missing", at: 0 })
 }
 
@@ -88,7 +88,7 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn open(sections: &Sections<'a>) -> Result<Self, ApplyError> {
+    fn open(sections: &mut Sections<'a>) -> Result<Self, ApplyError> {
         Ok(Self { section: open_section(sections)? })
     }
 }
@@ -103,13 +103,13 @@ impl Read for Stream<'_> {
 }
 
 /// The old file as bipatch reads it: seeks cost nothing and never leave the file.
-struct SeekingOld<'a> {
-    old: OldFile<'a>,
+struct SeekingOld<'a, 'f> {
+    old: &'a mut OldFile<'f>,
     offset: u64,
     seeks: u64,
 }
 
-impl Read for SeekingOld<'_> {
+impl Read for SeekingOld<'_, '_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let left = self.old.size().saturating_sub(self.offset);
         let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
@@ -121,7 +121,7 @@ impl Read for SeekingOld<'_> {
     }
 }
 
-impl Seek for SeekingOld<'_> {
+impl Seek for SeekingOld<'_, '_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let (offset, seek) = match to {
             SeekFrom::Start(offset) => (Some(offset), offset.cast_signed()),

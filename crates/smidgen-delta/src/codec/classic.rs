@@ -11,10 +11,13 @@
 //! the sections byte by byte.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use self::add::Add;
 use crate::{
     ApplyError, Inspection, SectionKind, old::OldFile, output::Output, patch::Sections, section::Section,
     varint,
 };
+
+mod add;
 
 /// The kinds of section a classic patch may have.
 pub(super) const SECTIONS: [SectionKind; 11] = [
@@ -32,8 +35,8 @@ pub(super) const SECTIONS: [SectionKind; 11] = [
 ];
 
 pub(super) fn apply(
-    sections: &Sections<'_>,
-    mut old: OldFile<'_>,
+    sections: &mut Sections<'_>,
+    old: &mut OldFile<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), ApplyError> {
     let mut controls = Controls::open(sections, old.size())?;
@@ -44,11 +47,19 @@ pub(super) fn apply(
         let mut old_offset = control.old_offset;
         let mut add_left = control.add_len;
         while add_left > 0 {
-            let at = output.made();
-            let piece = output.take(add_left)?;
-            old.read(piece, old_offset).map_err(ApplyError::OldUnreadable)?;
-            add.add_to(piece, at)?;
-            let len = piece.len() as u64;
+            let len = match pass_block(old, output, old_offset, add.unchanged().min(add_left))? {
+                Some(len) => {
+                    add.pass(len);
+                    len
+                }
+                None => {
+                    let at = output.made();
+                    let piece = output.take(add_left)?;
+                    old.read(piece, old_offset).map_err(ApplyError::OldUnreadable)?;
+                    add.add_to(piece, at)?;
+                    piece.len() as u64
+                }
+            };
             old_offset = old_offset.saturating_add(len);
             add_left = add_left.saturating_sub(len);
         }
@@ -70,7 +81,25 @@ pub(super) fn apply(
     extra.map_or(Ok(()), |extra| extra.finish(at))
 }
 
-pub(super) fn inspect(sections: &Sections<'_>, old_size: u64) -> Result<Inspection, ApplyError> {
+/// Passes on the block of the old file that begins at `offset`, if the next `unchanged` bytes cover it and it is one of
+/// the new file too; how many bytes that were.
+fn pass_block(
+    old: &mut OldFile<'_>,
+    output: &mut Output<'_>,
+    offset: u64,
+    unchanged: u64,
+) -> Result<Option<u64>, ApplyError> {
+    if offset != output.made() {
+        return Ok(None);
+    }
+    let block = old.block(offset).map_err(ApplyError::OldUnreadable)?;
+    let Some((bytes, block)) = block.filter(|(bytes, _)| bytes.len() as u64 <= unchanged) else {
+        return Ok(None);
+    };
+    Ok(output.pass(bytes, &block)?.then_some(bytes.len() as u64))
+}
+
+pub(super) fn inspect(sections: &mut Sections<'_>, old_size: u64) -> Result<Inspection, ApplyError> {
     let mut controls = Controls::open(sections, old_size)?;
     let mut add = Add::open(sections)?;
     let mut found = Inspection::default();
@@ -118,7 +147,7 @@ struct Controls<'a> {
 }
 
 impl<'a> Controls<'a> {
-    fn open(sections: &Sections<'a>, old_size: u64) -> Result<Self, ApplyError> {
+    fn open(sections: &mut Sections<'a>, old_size: u64) -> Result<Self, ApplyError> {
         Ok(Self {
             add_lens: sections.open(SectionKind::AddLens)?,
             extra_lens: sections.open(SectionKind::ExtraLens)?,
@@ -190,120 +219,6 @@ impl<'a> Controls<'a> {
             .flatten()
             .try_for_each(|numbers| numbers.finish(self.made))
     }
-}
-
-/// The differences of all add parts, laid end to end.
-struct Add<'a> {
-    gaps: Option<Section<'a>>,
-    run_lens: Option<Section<'a>>,
-    /// The differences of runs of one, two and three bytes, where they have a section of their own, and of the others.
-    short_runs: [Option<Section<'a>>; 3],
-    runs: Option<Section<'a>>,
-    /// All of that in one section; then there are no others.
-    changes: Option<Section<'a>>,
-    /// Bytes until the current run begins, bytes of it that are left, and how long it was.
-    gap: u64,
-    run: u64,
-    run_len: u64,
-}
-
-impl<'a> Add<'a> {
-    fn open(sections: &Sections<'a>) -> Result<Self, ApplyError> {
-        let mut add = Self {
-            gaps: sections.open(SectionKind::Gaps)?,
-            run_lens: sections.open(SectionKind::RunLens)?,
-            short_runs: [
-                sections.open(SectionKind::Runs1)?,
-                sections.open(SectionKind::Runs2)?,
-                sections.open(SectionKind::Runs3)?,
-            ],
-            runs: sections.open(SectionKind::Runs)?,
-            changes: sections.open(SectionKind::Changes)?,
-            gap: 0,
-            run: 0,
-            run_len: 0,
-        };
-        let is_sorted = add.gaps.is_some()
-            || add.run_lens.is_some()
-            || add.runs.is_some()
-            || add.short_runs.iter().any(Option::is_some);
-        if add.changes.is_some() && is_sorted {
-            return Err(ApplyError::Section {
-                section: SectionKind::Changes,
-                what: "stands beside what it replaces",
-                at: 0,
-            });
-        }
-        add.next_run(0)?;
-        Ok(add)
-    }
-
-    /// Adds the next differences to `piece`, whose first byte is byte `at` of the new file.
-    fn add_to(&mut self, piece: &mut [u8], at: u64) -> Result<(), ApplyError> {
-        let mut rest = piece;
-        loop {
-            rest = advance(rest, &mut self.gap).1;
-            if rest.is_empty() {
-                return Ok(());
-            }
-            let (part, after) = advance(rest, &mut self.run);
-            let own = usize::try_from(self.run_len.saturating_sub(1)).unwrap_or(usize::MAX);
-            let section = match (&mut self.changes, self.short_runs.get_mut(own)) {
-                (Some(changes), _) => changes,
-                (None, Some(Some(section))) => section,
-                _ => self.runs.as_mut().ok_or_else(|| missing(SectionKind::Runs, at))?,
-            };
-            section.add_exact(part, at)?;
-            rest = after;
-            if self.run == 0 {
-                self.next_run(at)?;
-            }
-        }
-    }
-
-    /// Reads gap and length of the next run; when there are no more, a gap without end.
-    fn next_run(&mut self, at: u64) -> Result<(), ApplyError> {
-        let mut gaps = self.changes.as_mut().or(self.gaps.as_mut());
-        let Some(gaps) = gaps.as_mut().filter(|gaps| gaps.left() > 0) else {
-            (self.gap, self.run) = (u64::MAX, 0);
-            return Ok(());
-        };
-        self.gap = gaps.number(at)?;
-        self.run_len = match &mut self.changes {
-            Some(changes) => changes.number(at)?,
-            None => read_number(&mut self.run_lens, SectionKind::RunLens, at)?,
-        };
-        self.run = self.run_len;
-        if self.run == 0 {
-            return Err(ApplyError::Section { section: SectionKind::RunLens, what: "has an empty run", at });
-        }
-        Ok(())
-    }
-
-    fn finish(self, at: u64) -> Result<(), ApplyError> {
-        if self.run > 0 {
-            return Err(ApplyError::Section {
-                section: SectionKind::Runs,
-                what: "has a run that goes on",
-                at,
-            });
-        }
-        for numbers in [self.gaps, self.run_lens].into_iter().flatten() {
-            numbers.finish(at)?;
-        }
-        let [one, two, three] = self.short_runs;
-        [one, two, three, self.runs, self.changes]
-            .into_iter()
-            .flatten()
-            .try_for_each(|section| section.finish(at))
-    }
-}
-
-/// Splits off as much of `piece` as `count` covers, and lowers `count` by it.
-fn advance<'p>(piece: &'p mut [u8], count: &mut u64) -> (&'p mut [u8], &'p mut [u8]) {
-    let len = usize::try_from(*count).unwrap_or(usize::MAX).min(piece.len());
-    *count = count.saturating_sub(len as u64);
-    piece.split_at_mut(len)
 }
 
 fn read_number(numbers: &mut Option<Section<'_>>, section: SectionKind, at: u64) -> Result<u64, ApplyError> {
