@@ -13,12 +13,12 @@ use crate::{
 
 mod bidiff;
 mod classic;
-mod jobs;
+pub(crate) mod jobs;
 mod matcher;
 pub(crate) mod pack;
 mod runs;
 mod script;
-mod suffixes;
+pub(crate) mod suffixes;
 
 use pack::{Packed, Strength};
 use script::Script;

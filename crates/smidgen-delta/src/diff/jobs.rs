@@ -36,3 +36,17 @@ pub(crate) fn run<I: Sync, O: Send>(
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, output)| output).collect()
 }
+
+/// The same for inputs that `work` takes for itself, pieces of one buffer for instance.
+pub(crate) fn consume<I: Send, O: Send>(
+    inputs: Vec<I>,
+    threads: NonZeroUsize,
+    work: impl Fn(I) -> O + Sync,
+) -> Vec<O> {
+    let inputs: Vec<_> = inputs.into_iter().map(|input| Mutex::new(Some(input))).collect();
+    let taken = run(&inputs, threads, |input| {
+        let input = input.lock().unwrap_or_else(PoisonError::into_inner).take();
+        input.map(&work)
+    });
+    taken.into_iter().flatten().collect()
+}

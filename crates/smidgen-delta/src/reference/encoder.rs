@@ -6,13 +6,13 @@ use super::{
     coder::Encoder,
     control::Match,
     correspondence::Correspondence,
-    field::Reference,
     plan::{self, Plan, Sizes},
-    sweep::STRETCH,
-    walk::{Finder, Seen, Streams, Walk},
+    walk::{Seen, Streams, Walk},
 };
 use crate::{ApplyError, SectionKind, diff::pack::Packed, old::OldFile};
 
+mod candidates;
+mod choice;
 mod elf;
 mod go;
 mod image;
@@ -21,10 +21,12 @@ mod mach_o;
 mod matches;
 mod numbers;
 mod pe;
+mod seeds;
 mod signature;
+mod text;
 
 use image::Image;
-use labels::Labels;
+use labels::File;
 use signature::Signature;
 
 /// Bytes of both files together: the suffix array of both counts in 31 bits.
@@ -39,7 +41,9 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
         return None;
     }
     let (old_image, new_image) = (Image::of(old), Image::of(new));
-    let mut matches = find_matches((old, &old_image), (new, &new_image), threads)?;
+    let (old_file, new_file) =
+        (File { bytes: old, image: &old_image }, File { bytes: new, image: &new_image });
+    let mut matches = find_matches(old_file, new_file, threads).ok()?;
     let signature = Signature::of(new);
     if let Some(Signature { offset, paging }) = signature {
         let digests = Match { old_offset: old.len() as u64, new_offset: offset, len: paging.len() };
@@ -59,72 +63,19 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
     write(&plan, old, new).ok()
 }
 
-/// A file, what it is, and its references.
-struct File<'a> {
-    bytes: &'a [u8],
-    image: &'a Image,
-    references: Vec<Reference>,
-}
-
-impl<'a> File<'a> {
-    fn new(bytes: &'a [u8], image: &'a Image) -> Option<Self> {
-        let mut references = Vec::new();
-        let mut source = OldFile::new(&bytes);
-        let mut finder = Finder::new(&image.layout, &image.regions, &mut source).ok()?;
-        let size = bytes.len() as u64;
-        let mut from = 0;
-        while from < size {
-            let to = size.min(from + STRETCH);
-            finder.find(&mut source, from, to, &mut references).ok()?;
-            from = to;
-        }
-        Some(Self { bytes, image, references })
-    }
-}
-
 /// Matches the files with their references replaced by labels: first by what is referred to, then by where the
 /// first matches say that it went. References are found anew for each round: they take more room than time.
-fn find_matches(
-    (old, old_image): (&[u8], &Image),
-    (new, new_image): (&[u8], &Image),
-    threads: NonZeroUsize,
-) -> Option<Vec<Match>> {
-    let (old_labels, new_labels) = both(
-        threads,
-        || Some(Labels::by_content(&File::new(old, old_image)?)),
-        || Some(Labels::by_content(&File::new(new, new_image)?)),
-    );
-    let (old_labels, new_labels) = (old_labels?, new_labels?);
-    let found = matches::find(&[old_labels.bytes(), new_labels.bytes()].concat(), old.len());
-
-    let map = Correspondence::new(&found, &old_image.layout, &new_image.layout);
-    let (old_moved, new_moved) = both(
-        threads,
-        || Some(old_labels.moved(&File::new(old, old_image)?, &map)),
-        || Some(new_labels.covered(&File::new(new, new_image)?, &found)),
-    );
-    let text = [old_moved?, new_moved?].concat();
-    drop((found, map));
-    Some(matches::find(&text, old.len()))
-}
-
-/// Does two things, at once if there are threads for it.
-fn both<T: Send>(
-    threads: NonZeroUsize,
-    one: impl FnOnce() -> T + Send,
-    other: impl FnOnce() -> T + Send,
-) -> (T, T) {
-    if threads.get() == 1 {
-        return (one(), other());
+fn find_matches(old: File<'_>, new: File<'_>, threads: NonZeroUsize) -> Result<Vec<Match>, ApplyError> {
+    let (old_text, new_text) = (old.by_content(threads)?, new.by_content(threads)?);
+    let found = matches::find(&old_text, &new_text, threads);
+    if old.image.regions.is_empty() || new.image.regions.is_empty() {
+        return Ok(found);
     }
-    std::thread::scope(|scope| {
-        let one = scope.spawn(one);
-        let other = other();
-        match one.join() {
-            Ok(one) => (one, other),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
+    let map = Correspondence::new(&found, &old.image.layout, &new.image.layout);
+    let old_text = old.moved(&old_text, &map, threads)?;
+    let new_text = new.covered(&new_text, &found, threads)?;
+    drop((found, map));
+    Ok(matches::find(&old_text, &new_text, threads))
 }
 
 /// Writes the sections.

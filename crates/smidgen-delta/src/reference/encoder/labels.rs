@@ -3,14 +3,20 @@
 //! A reference looks the same in both files when what it refers to looks the same, references in it included: labels
 //! are computed from labels, a few times over (the idea of Weisfeiler and Lehman).
 
+use std::{num::NonZeroUsize, ops::Range};
+
 use super::{
     super::{
         control::Match,
         correspondence::Correspondence,
-        field::{Anchor, Reference},
+        field::{Anchor, Form, Reference},
+        sweep::STRETCH,
+        walk::Finder,
     },
-    File,
+    image::Image,
+    text::Text,
 };
+use crate::{ApplyError, diff::jobs, old::OldFile};
 
 /// How many times labels are computed from labels.
 const ROUNDS: usize = 3;
@@ -19,88 +25,161 @@ const ROUNDS: usize = 3;
 const REACH: usize = 24;
 
 /// A label for what has no bytes in the file.
-const NOTHING: u64 = 7;
+const NOTHING: u32 = 7;
 
-/// A file with labels in place of references.
-pub(super) struct Labels {
-    file: Vec<u8>,
+/// The most pieces that references are found in.
+const PIECES: usize = 32;
+
+/// References that are labelled as one piece of work.
+const BATCH: usize = 1 << 16;
+
+/// A file, and what it is.
+#[derive(Clone, Copy)]
+pub(super) struct File<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) image: &'a Image,
 }
 
-impl Labels {
+/// What labelling needs of a reference.
+#[derive(Clone, Copy)]
+struct Place {
+    offset: u32,
+    /// Offset of what it refers to, or [`NO_BYTES`].
+    referent: u32,
+    form: Form,
+}
+
+const NO_BYTES: u32 = u32::MAX;
+
+impl File<'_> {
     /// Labels by content.
-    pub(super) fn by_content(file: &File<'_>) -> Self {
-        let mut labelled = Self { file: file.bytes.to_vec() };
-        let mut labels = vec![0; file.references.len()];
-        for round in 0..=ROUNDS {
-            if round > 0 {
-                for (label, reference) in labels.iter_mut().zip(&file.references) {
-                    *label = labelled.content(file, reference);
-                }
-            }
-            for (label, reference) in labels.iter().zip(&file.references) {
-                put(&mut labelled.file, reference, *label);
+    pub(super) fn by_content(&self, threads: NonZeroUsize) -> Result<Text, ApplyError> {
+        let found = jobs::run(&self.pieces(), threads, |piece| {
+            let mut places = Vec::new();
+            self.find(piece.clone(), |reference| {
+                // Line numbers lead nowhere: they are masked.
+                let is_address = reference.anchor != Anchor::Step;
+                let referent = self.image.layout.offset(reference.referent).filter(|_| is_address);
+                let referent = referent.map_or(NO_BYTES, |at| at as u32);
+                places.push(Place { offset: reference.offset as u32, referent, form: reference.form });
+            })?;
+            Ok(places)
+        });
+        let places = found.into_iter().collect::<Result<Vec<_>, ApplyError>>()?.concat();
+        let mut text = self.bytes.to_vec();
+        for place in &places {
+            put(&mut text, place.offset, place.form, 0);
+        }
+        let batches: Vec<&[Place]> = places.chunks(BATCH).collect();
+        for _ in 0..ROUNDS {
+            let labels = jobs::run(&batches, threads, |batch| {
+                batch.iter().map(|place| content(&text, place.referent)).collect::<Vec<u32>>()
+            });
+            for (place, label) in places.iter().zip(labels.into_iter().flatten()) {
+                put(&mut text, place.offset, place.form, mix(label.into()));
             }
         }
-        labelled
+        Ok(Text::new(text, self.image))
     }
 
-    fn content(&self, file: &File<'_>, reference: &Reference) -> u64 {
-        if is_number(reference) {
-            return 0;
-        }
-        match file.image.layout.offset(reference.referent) {
-            Some(at) => {
-                let rest = &self.file[(at as usize).min(self.file.len())..];
-                digest(&rest[..REACH.min(rest.len())])
-            }
-            None => NOTHING,
-        }
-    }
-
-    /// The labelled file.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.file
-    }
-
-    /// The old file, labelled by where referents went: equal labels mean that a prediction will be right.
-    pub(super) fn moved(self, old: &File<'_>, map: &Correspondence) -> Vec<u8> {
-        let mut moved = old.bytes.to_vec();
-        for reference in &old.references {
+    /// The old file, labelled by where referents went: equal labels mean that a prediction will be right. `by_content`
+    /// labels what no match speaks of.
+    pub(super) fn moved(
+        &self,
+        by_content: &Text,
+        map: &Correspondence,
+        threads: NonZeroUsize,
+    ) -> Result<Text, ApplyError> {
+        self.label(by_content, threads, |reference| {
             let found = map.find(reference.referent);
-            let is_known = found.outside == 0 && !is_number(reference);
-            let label = if is_known { mix(found.address) } else { self.content(old, reference) };
-            put(&mut moved, reference, label);
-        }
-        moved
+            (found.outside == 0).then_some(found.address)
+        })
     }
 
     /// The new file, labelled in the same way: by address where a match leads, by content elsewhere.
-    pub(super) fn covered(self, new: &File<'_>, matches: &[Match]) -> Vec<u8> {
-        let mut covered = new.bytes.to_vec();
-        for reference in &new.references {
-            let is_known = !is_number(reference)
-                && new.image.layout.offset(reference.referent).is_some_and(|at| {
-                    let next = matches.partition_point(|found| found.new_offset <= at);
-                    next.checked_sub(1).is_some_and(|index| at < matches[index].new_end())
-                });
-            let label = if is_known { mix(reference.referent) } else { self.content(new, reference) };
-            put(&mut covered, reference, label);
+    pub(super) fn covered(
+        &self,
+        by_content: &Text,
+        matches: &[Match],
+        threads: NonZeroUsize,
+    ) -> Result<Text, ApplyError> {
+        self.label(by_content, threads, |reference| {
+            let at = self.image.layout.offset(reference.referent)?;
+            let next = matches.partition_point(|found| found.new_offset <= at);
+            let is_covered = next.checked_sub(1).is_some_and(|index| at < matches[index].new_end());
+            is_covered.then_some(reference.referent)
+        })
+    }
+
+    /// Labels all references by the addresses that are known of them.
+    fn label(
+        &self,
+        by_content: &Text,
+        threads: NonZeroUsize,
+        known: impl Fn(&Reference) -> Option<u64> + Sync,
+    ) -> Result<Text, ApplyError> {
+        let mut text = self.bytes.to_vec();
+        let mut rest = text.as_mut_slice();
+        let mut pieces = Vec::new();
+        for piece in self.pieces() {
+            let (bytes, others) = rest.split_at_mut((piece.end - piece.start) as usize);
+            pieces.push((piece, bytes));
+            rest = others;
         }
-        covered
+        let labelled = jobs::consume(pieces, threads, |(piece, bytes)| {
+            let start = piece.start;
+            self.find(piece, |reference| {
+                let label = known(reference).map_or_else(
+                    || {
+                        let at = self.image.layout.offset(reference.referent);
+                        mix(content(&by_content.bytes, at.map_or(NO_BYTES, |at| at as u32)).into())
+                    },
+                    mix,
+                );
+                let label = if reference.anchor == Anchor::Step { 0 } else { label };
+                put(bytes, (reference.offset - start) as u32, reference.form, label);
+            })
+        });
+        labelled.into_iter().collect::<Result<(), ApplyError>>()?;
+        Ok(Text::new(text, self.image))
+    }
+
+    /// The file in pieces; no reference crosses their borders.
+    fn pieces(&self) -> Vec<Range<u64>> {
+        let size = self.bytes.len() as u64;
+        let piece = size.div_ceil(PIECES as u64).next_multiple_of(STRETCH).max(STRETCH);
+        (0..size).step_by(piece as usize).map(|start| start..size.min(start + piece)).collect()
+    }
+
+    /// Finds the references of a piece. Displacements stay as they are, because they move seldom and say much.
+    fn find(&self, piece: Range<u64>, mut note: impl FnMut(&Reference)) -> Result<(), ApplyError> {
+        let mut source = OldFile::new(&self.bytes);
+        let mut finder = Finder::new(&self.image.layout, &self.image.regions, &mut source)?;
+        let mut references = Vec::new();
+        let mut from = piece.start;
+        while from < piece.end {
+            let to = piece.end.min(from + STRETCH);
+            references.clear();
+            finder.find(&mut source, from, to, &mut references)?;
+            references.iter().filter(|reference| reference.anchor != Anchor::Offset).for_each(&mut note);
+            from = to;
+        }
+        Ok(())
     }
 }
 
-/// Displacements stay as they are: they move seldom and say much. Line numbers are masked.
-fn is_number(reference: &Reference) -> bool {
-    matches!(reference.anchor, Anchor::Step | Anchor::Offset)
+/// What stands at an offset of a labelled file, in short.
+fn content(text: &[u8], at: u32) -> u32 {
+    match text.get(at as usize..) {
+        Some(rest) => digest(&rest[..REACH.min(rest.len())]) as u32,
+        None => NOTHING,
+    }
 }
 
-fn put(file: &mut [u8], reference: &Reference, label: u64) {
-    let at = reference.offset as usize;
-    if reference.anchor != Anchor::Offset
-        && let Some(field) = file.get_mut(at..at + reference.form.len())
-    {
-        reference.form.write(field, label & reference.form.mask());
+fn put(text: &mut [u8], offset: u32, form: Form, label: u64) {
+    let at = offset as usize;
+    if let Some(field) = text.get_mut(at..at + form.len()) {
+        form.write(field, label & form.mask());
     }
 }
 
