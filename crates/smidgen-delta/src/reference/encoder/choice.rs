@@ -246,13 +246,14 @@ mod tests {
         total + (new.len() as u64 - at) as i64 * cost::EXTRA
     }
 
-    /// The cheapest of all ways, found by trying for each stretch between the ends of candidates and every place around
-    /// bytes that differ each candidate and none; small files only.
+    /// The last shift; by which candidate the last byte was made, and whether it differed; the cost.
+    type State = (u32, Option<(usize, bool)>, i64);
+
+    /// The cheapest of all ways, found by trying at each byte every candidate and none; for small files only.
     fn cheapest(old: &[u8], new: &[u8], candidates: &[Candidate]) -> i64 {
-        // By the last shift and what the last byte was made by: candidate, and whether it differed.
-        let mut ways: Vec<(u32, Option<(usize, bool)>, i64)> = vec![(0, None, 0)];
+        let mut ways: Vec<State> = vec![(0, None, 0)];
         for at in 0..new.len() {
-            let mut next: Vec<(u32, Option<(usize, bool)>, i64)> = Vec::new();
+            let mut next: Vec<State> = Vec::new();
             let mut reach =
                 |shift, state, cost| match next.iter_mut().find(|way| (way.0, way.1) == (shift, state)) {
                     Some(way) => way.2 = way.2.min(cost),
