@@ -38,6 +38,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     step("doc tests", || {
         workspace::run(&mut workspace::cargo(["test", "--workspace", "--doc", "--locked"]))
     })?;
+    step("conformance", || {
+        // With the checks that other publishers' metadata needs loosened; never together with what ships.
+        let metadata = ["test", "-p", "smidgen-metadata", "--features", "tuf-compat", "--locked"];
+        workspace::run(&mut workspace::cargo(metadata))?;
+        let client =
+            ["test", "-p", "smidgen-cli", "--features", "tuf-compat", "--test", "conformance", "--locked"];
+        workspace::run(&mut workspace::cargo(client))
+    })?;
     step("tests of the sample", || {
         // As its newest version, and as its first: the versions are real differences in the source.
         for features in ["--all-features", "--features=gzip,markdown,basic-auth,rate-limit"] {

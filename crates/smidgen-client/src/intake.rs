@@ -14,7 +14,10 @@ use crate::transport::{Body, Request, Response, ShownUrl, Transport};
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Sends a request and waits for the head of the answer.
-pub(crate) async fn send(
+///
+/// # Errors
+/// [`AnswerError::TimedOut`], or what the transport says. Any status is an answer.
+pub async fn send(
     transport: &dyn Transport,
     request: &Request,
     timeouts: &Timeouts,
@@ -45,7 +48,7 @@ pub(crate) fn refuse(
 }
 
 /// The body of an answer that may have `limit` bytes.
-pub(crate) struct Intake<'a> {
+pub struct Intake<'a> {
     body: Box<dyn Body>,
     url: &'a Url,
     timeouts: &'a Timeouts,
@@ -57,7 +60,10 @@ pub(crate) struct Intake<'a> {
 
 impl<'a> Intake<'a> {
     /// Refuses at once what is announced as too long.
-    pub(crate) fn new(
+    ///
+    /// # Errors
+    /// [`AnswerError::TooLong`].
+    pub fn new(
         response: Response,
         url: &'a Url,
         limit: u64,
@@ -71,7 +77,10 @@ impl<'a> Intake<'a> {
     }
 
     /// The next piece; `None` at the end. Pieces add up to `limit` bytes at most.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    ///
+    /// # Errors
+    /// [`AnswerError`] if it is too long, too late or too slow, or what the transport says.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let waited = self.timeouts.idle;
         let piece = match timeout(waited, self.body.chunk()).await {
             Ok(piece) => piece?,
@@ -103,7 +112,10 @@ impl<'a> Intake<'a> {
     }
 
     /// All of it, in memory.
-    pub(crate) async fn collect(mut self) -> Result<Vec<u8>, Error> {
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub async fn collect(mut self) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         while let Some(piece) = self.next().await? {
             bytes.extend_from_slice(&piece);

@@ -51,7 +51,7 @@ mod fetch;
 mod folder;
 mod http;
 mod installed;
-mod intake;
+pub mod intake;
 mod layout;
 mod leftovers;
 mod observer;

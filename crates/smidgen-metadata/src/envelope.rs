@@ -101,14 +101,14 @@ impl RawMetadata {
     ///
     /// TUF, section 4.3: a threshold is a number of keys, not of signatures. Each key counts once, whatever ids it goes by.
     pub(crate) fn check_signatures(&self, signers: &Signers<'_>) -> Result<(), VerifyError> {
-        let mut valid: BTreeSet<&[u8; 32]> = BTreeSet::new();
+        let mut valid: BTreeSet<Vec<u8>> = BTreeSet::new();
         for id in signers.keyids {
             let (Some(key), Some(signature)) = (signers.keys.get(id), self.signatures.get(id)) else {
                 continue;
             };
-            let Some(bytes) = key.as_bytes() else { continue };
-            if !valid.contains(bytes) && key.verifies(&self.message, signature) {
-                valid.insert(bytes);
+            let Some(identity) = key.identity() else { continue };
+            if !valid.contains(&identity) && key.verifies(&self.message, signature) {
+                valid.insert(identity);
             }
         }
         let found = u64::try_from(valid.len()).unwrap_or(u64::MAX);

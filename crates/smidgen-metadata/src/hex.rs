@@ -23,6 +23,20 @@ pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     digits.next().is_none().then_some(bytes)
 }
 
+/// Reads bytes of any number. At most 4096 of them: signatures and keys are shorter.
+#[cfg(feature = "tuf-compat")]
+pub(crate) fn decode_all(text: &str) -> Option<Vec<u8>> {
+    if text.len() > 8192 || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let mut digits = text.chars().map(|digit| digit.to_digit(16));
+    let mut bytes = Vec::new();
+    while let Some(high) = digits.next() {
+        bytes.push(u8::try_from(high? << 4 | digits.next()??).ok()?);
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use ed25519_dalek::VerifyingKey;
+#[cfg(feature = "tuf-compat")]
+use p256::ecdsa;
 use serde::{Serialize, Serializer};
 
 use crate::canonical::{Object, Value};
@@ -76,7 +78,15 @@ pub struct PublicKey {
     keyval: Object,
     unknown: Object,
     /// Present if this version can check signatures of the key.
-    ed25519: Option<VerifyingKey>,
+    usable: Option<Usable>,
+}
+
+/// A key whose signatures can be checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Usable {
+    Ed25519(VerifyingKey),
+    #[cfg(feature = "tuf-compat")]
+    EcdsaP256(ecdsa::VerifyingKey),
 }
 
 const ED25519: &str = "ed25519";
@@ -85,13 +95,13 @@ impl PublicKey {
     /// The Ed25519 key with these bytes; `None` if they are not a point of the curve, or one of the few weak points for
     /// which anybody can make signatures.
     pub fn ed25519(bytes: &[u8; 32]) -> Option<Self> {
-        let key = usable(bytes)?;
+        let key = strong(bytes)?;
         Some(Self {
             keytype: ED25519.to_owned(),
             scheme: ED25519.to_owned(),
             keyval: Object::from([("public".to_owned(), Value::String(hex::encode(bytes)))]),
             unknown: Object::new(),
-            ed25519: Some(key),
+            usable: Some(Usable::Ed25519(key)),
         })
     }
 
@@ -110,17 +120,35 @@ impl PublicKey {
         &self.scheme
     }
 
-    /// The 32 bytes by which keys are told apart; `None` if this version cannot use the key.
+    /// The 32 bytes of an Ed25519 key; `None` for any other one.
     pub fn as_bytes(&self) -> Option<&[u8; 32]> {
-        self.ed25519.as_ref().map(VerifyingKey::as_bytes)
+        match &self.usable {
+            Some(Usable::Ed25519(key)) => Some(key.as_bytes()),
+            _ => None,
+        }
+    }
+
+    /// What keys are told apart by, whatever their ids; `None` if this version cannot use the key.
+    pub(crate) fn identity(&self) -> Option<Vec<u8>> {
+        match self.usable.as_ref()? {
+            Usable::Ed25519(key) => Some(key.as_bytes().to_vec()),
+            // A point of 33 bytes, never as long as an Ed25519 key.
+            #[cfg(feature = "tuf-compat")]
+            Usable::EcdsaP256(key) => Some(key.to_sec1_point(true).as_bytes().to_vec()),
+        }
     }
 
     /// Whether `signature` (as it stands in the envelope) is this key's over `message`. Strict: no signature of one
     /// message can be changed into another valid one, and weak keys verify nothing.
     pub(crate) fn verifies(&self, message: &[u8], signature: &str) -> bool {
-        let Some(key) = &self.ed25519 else { return false };
-        let Some(bytes) = hex::decode::<64>(signature) else { return false };
-        key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&bytes)).is_ok()
+        match &self.usable {
+            Some(Usable::Ed25519(key)) => hex::decode::<64>(signature).is_some_and(|bytes| {
+                key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&bytes)).is_ok()
+            }),
+            #[cfg(feature = "tuf-compat")]
+            Some(Usable::EcdsaP256(key)) => verifies_ecdsa(key, message, signature),
+            None => false,
+        }
     }
 
     pub(crate) fn read(value: Value, place: String) -> Result<Self, Malformed> {
@@ -128,13 +156,11 @@ impl PublicKey {
         let keytype = fields.string("keytype")?;
         let scheme = fields.string("scheme")?;
         let keyval = fields.object("keyval")?;
-        let ed25519 = match keyval.get("public") {
-            Some(Value::String(public)) if keytype == ED25519 && scheme == ED25519 => {
-                hex::decode(public).as_ref().and_then(usable)
-            }
+        let usable = match keyval.get("public") {
+            Some(Value::String(public)) => usable(&keytype, &scheme, public),
             _ => None,
         };
-        Ok(Self { keytype, scheme, keyval, unknown: fields.rest(), ed25519 })
+        Ok(Self { keytype, scheme, keyval, unknown: fields.rest(), usable })
     }
 
     pub(crate) fn write(&self) -> Value {
@@ -146,8 +172,33 @@ impl PublicKey {
     }
 }
 
-fn usable(bytes: &[u8; 32]) -> Option<VerifyingKey> {
+fn usable(keytype: &str, scheme: &str, public: &str) -> Option<Usable> {
+    match (keytype, scheme) {
+        (ED25519, ED25519) => hex::decode(public).as_ref().and_then(strong).map(Usable::Ed25519),
+        // The scheme's name stood for the type of the key as well in older metadata.
+        #[cfg(feature = "tuf-compat")]
+        ("ecdsa" | ECDSA_P256, ECDSA_P256) => {
+            use p256::pkcs8::DecodePublicKey as _;
+            ecdsa::VerifyingKey::from_public_key_pem(public).ok().map(Usable::EcdsaP256)
+        }
+        _ => None,
+    }
+}
+
+fn strong(bytes: &[u8; 32]) -> Option<VerifyingKey> {
     VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak())
+}
+
+#[cfg(feature = "tuf-compat")]
+const ECDSA_P256: &str = "ecdsa-sha2-nistp256";
+
+/// The signature is DER in hexadecimal. Both of the two values that fit one message are taken, as other clients do: what
+/// counts is the key, which counts once.
+#[cfg(feature = "tuf-compat")]
+fn verifies_ecdsa(key: &ecdsa::VerifyingKey, message: &[u8], signature: &str) -> bool {
+    use p256::ecdsa::signature::Verifier as _;
+    let bytes = hex::decode_all(signature).and_then(|bytes| ecdsa::Signature::from_der(&bytes).ok());
+    bytes.is_some_and(|signature| key.verify(message, &signature).is_ok())
 }
 
 #[cfg(test)]

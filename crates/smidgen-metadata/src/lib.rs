@@ -70,7 +70,7 @@ pub use release::{
     Blob, BuildLine, HISTORY_CAP, HistoryEntry, Line, LineError, LineId, Name, NameError, PatchEntry,
     PluginRelease, Policy, Release, Severity,
 };
-pub use role::{Hashes, Header, MetaFile, Role, RoleKind, RoleName, SPEC_VERSION};
+pub use role::{Hashes, Header, MetaFile, Role, RoleKind, RoleName, SPEC_VERSION, encode_name};
 pub use root::{RoleKeys, Root};
 pub use snapshot::Snapshot;
 pub use target_check::{TargetCheck, TargetMismatch};

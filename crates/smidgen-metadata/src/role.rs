@@ -67,21 +67,26 @@ impl RoleName {
         }
     }
 
-    /// The role's name as it stands in the names of files and in addresses: everything but letters, digits and `-._~`
-    /// percent-encoded, as the reference client does. So no name of a role separates folders or ends an address's path;
-    /// only for `.` and `..` the rest of the file's name has to see to it.
+    /// The role's name as it stands in the names of files and in addresses, see [`encode_name`].
     pub fn file_stem(&self) -> String {
-        let mut stem = String::new();
-        for byte in self.as_str().bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-                stem.push(char::from(byte));
-            } else {
-                stem.push('%');
-                stem.push_str(&hex::encode(&[byte]).to_ascii_uppercase());
-            }
-        }
-        stem
+        encode_name(self.as_str())
     }
+}
+
+/// A name as one segment of an address, or as the name of a file: everything but letters, digits and `-._~` is
+/// percent-encoded, as the reference client does. So it separates no folders and ends no path; `.` and `..` stay what
+/// they are, and need something before or after them.
+pub fn encode_name(name: &str) -> String {
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push_str(&hex::encode(&[byte]).to_ascii_uppercase());
+        }
+    }
+    encoded
 }
 
 impl From<RoleKind> for RoleName {

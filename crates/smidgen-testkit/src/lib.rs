@@ -14,6 +14,7 @@ mod loopback;
 mod memory_disk;
 mod mirror;
 mod program;
+mod python;
 mod repository;
 mod seed;
 
@@ -23,5 +24,6 @@ pub use loopback::{Loopback, Served};
 pub use memory_disk::{MemoryDisk, PowerCut};
 pub use mirror::{Asked, Fault, Mirror};
 pub use program::Program;
+pub use python::{python_with, skip};
 pub use repository::{Expiry, Repository};
 pub use seed::Seed;

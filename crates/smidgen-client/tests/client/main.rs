@@ -9,6 +9,7 @@ mod delegated;
 mod events;
 mod idle_poll;
 mod journey;
+mod metadata_attack;
 mod network;
 mod real_disk;
 mod site;
