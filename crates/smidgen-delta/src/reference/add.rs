@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Logarithm of the number of slots.
-const LOG: u8 = 18;
+const LOG: u8 = 15;
 /// Sets of weights: one for each part of an instruction, one for each place in eight bytes of data.
 const SETS: usize = PARTS + 8;
 /// How far back reading starts for an instruction that is far from the last one read.
@@ -20,17 +20,17 @@ const STEP_BACK: usize = 48;
 pub(crate) struct Add {
     /// Places, by what came before: nothing in this stretch, a long gap, a short one.
     gaps: [Number; 3],
-    bytes: Bytes<6>,
+    bytes: Bytes<4>,
     /// The last byte that differed: what it was predicted to be, and what it was.
     last: (u8, u8),
 }
 
 impl Add {
     /// Bytes that the models allocate.
-    pub(crate) const MEMORY: u64 = 3 * Number::MEMORY + Bytes::<6>::memory(LOG, SETS);
+    pub(crate) const MEMORY: u64 = 3 * Number::MEMORY + Bytes::<4>::memory(LOG, SETS);
 
     pub(crate) fn new() -> Self {
-        Self { gaps: Default::default(), bytes: Bytes::new(LOG, SETS, 255), last: (0, 0) }
+        Self { gaps: Default::default(), bytes: Bytes::new(LOG, SETS), last: (0, 0) }
     }
 
     /// Turns `stretch` from what was predicted into what it is: `truth`, which only the encoder has. `content` says
@@ -75,18 +75,14 @@ impl Add {
             };
             let byte = |index: usize| u32::from(stretch.get(index).copied().unwrap_or(0));
             let predicted = byte(at);
-            let (before, earlier) = (byte(at.wrapping_sub(1)), byte(at.wrapping_sub(2)));
-            let next = byte(at.wrapping_add(1));
             let last = u32::from(self.last.0) << 8 | u32::from(self.last.1);
             let moved = u32::from(self.last.1.wrapping_sub(self.last.0));
             let role = fold(part, opcode);
             let contexts = [
-                fold(role, predicted),
-                predicted << 16 | last,
-                fold(role, moved),
-                predicted << 16 | before << 8 | earlier,
-                predicted << 16 | next << 8 | before,
                 predicted,
+                fold(fold(role, predicted), 1),
+                fold(fold(role, moved), fold(predicted, 2)),
+                fold(predicted << 16 | last, 3),
             ];
             let wanted = truth.get(at).copied().unwrap_or(0);
             let made = self.bytes.code(coder, &contexts, part as usize, wanted);

@@ -1,8 +1,8 @@
-//! Binary range coder: one bit at a time, at the probability that a model gives it.
+//! Range coder: one bit or one of sixteen symbols at a time, at the probability that a model gives it.
 //!
-//! Martin's range coder (1979) with 64 bits of state: the interval is cut in proportion to a probability of 16
-//! bits, and whenever it gets narrower than 32 bits, four bytes move out. Encoder and decoder are one walk seen from two
-//! sides, so everything that decides *what* is coded is written once, against [`Coder`].
+//! Martin's range coder (1979) with 64 bits of state: the interval is cut in proportion to the probabilities, and
+//! whenever it gets narrower than 32 bits, four bytes move out. Encoder and decoder are one walk seen from two sides, so
+//! everything that decides *what* is coded is written once, against [`Coder`].
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::io;
@@ -14,6 +14,21 @@ pub(crate) trait Coder {
     /// Codes a bit that is a one with probability `chance` / 65536. The encoder writes `bit` and returns it; the
     /// decoder ignores `bit` and returns what was written.
     fn code(&mut self, chance: u16, bit: bool) -> bool;
+
+    /// Codes a symbol below 16, of which `bounds` says how probable the smaller ones are together, in
+    /// 1 / [`WHOLE`]: it begins with 0, rises with each symbol, and ends below [`WHOLE`]. The encoder writes
+    /// `symbol` and returns it; the decoder ignores it and returns what was written.
+    fn code_symbol(&mut self, bounds: &[u16; 16], symbol: usize) -> usize;
+}
+
+/// What the probabilities of all symbols add up to.
+pub(crate) const WHOLE: u16 = 1 << 15;
+
+/// The share of a symbol: what lies below it, and what lies below the next. Both sides cut it out of the interval in
+/// the same way, and the last symbol gets what rounding left over.
+fn share(bounds: &[u16; 16], symbol: usize) -> (u64, Option<u64>) {
+    let bound = |index: usize| bounds.get(index).map(|bound| u64::from(*bound));
+    (bound(symbol).unwrap_or(0), bound(symbol.wrapping_add(1)))
 }
 
 /// Packed bytes read at a time.
@@ -107,6 +122,28 @@ impl Coder for Decoder<'_> {
         }
         bit
     }
+
+    #[inline]
+    fn code_symbol(&mut self, bounds: &[u16; 16], _: usize) -> usize {
+        // Never zero: the interval is kept wider than 32 bits.
+        let unit = (self.range >> 15).max(1);
+        let place = self.code.wrapping_div(unit).min(u64::from(WHOLE) - 1) as u16;
+        let reached =
+            bounds.iter().fold(0_u16, |count, bound| count.wrapping_add(u16::from(*bound <= place)));
+        let symbol = usize::from(reached.wrapping_sub(1) & 15);
+        let (low, high) = share(bounds, symbol);
+        let start = unit.wrapping_mul(low);
+        self.code = self.code.wrapping_sub(start);
+        self.range = match high {
+            Some(high) => unit.wrapping_mul(high.wrapping_sub(low)),
+            None => self.range.wrapping_sub(start),
+        };
+        if self.range >> 32 == 0 {
+            self.range <<= 32;
+            self.code = self.code << 32 | self.word();
+        }
+        symbol
+    }
 }
 
 /// The writing side.
@@ -139,6 +176,13 @@ impl Encoder {
         self.packed
     }
 
+    /// Moves four bytes out.
+    fn push(&mut self) {
+        self.packed.extend(((self.low >> 32) as u32).to_be_bytes());
+        self.low <<= 32;
+        self.range <<= 32;
+    }
+
     fn carry(&mut self) {
         for byte in self.packed.iter_mut().rev() {
             *byte = byte.wrapping_add(1);
@@ -165,11 +209,29 @@ impl Coder for Encoder {
             self.range = self.range.wrapping_sub(bound);
         }
         if self.range >> 32 == 0 {
-            self.packed.extend(((self.low >> 32) as u32).to_be_bytes());
-            self.low <<= 32;
-            self.range <<= 32;
+            self.push();
         }
         bit
+    }
+
+    #[inline]
+    fn code_symbol(&mut self, bounds: &[u16; 16], symbol: usize) -> usize {
+        let unit = (self.range >> 15).max(1);
+        let (low, high) = share(bounds, symbol);
+        let start = unit.wrapping_mul(low);
+        let (sum, carry) = self.low.overflowing_add(start);
+        if carry {
+            self.carry();
+        }
+        self.low = sum;
+        self.range = match high {
+            Some(high) => unit.wrapping_mul(high.wrapping_sub(low)),
+            None => self.range.wrapping_sub(start),
+        };
+        if self.range >> 32 == 0 {
+            self.push();
+        }
+        symbol
     }
 }
 
@@ -201,6 +263,35 @@ mod tests {
             }
             assert!(decoder.finish().unwrap(), "{count}: all bytes are used");
         }
+    }
+
+    /// Bounds and symbols that look random, some of them with next to no room.
+    fn symbols(count: u64) -> impl Iterator<Item = ([u16; 16], usize)> {
+        (0..count).map(|index| {
+            let noise = index.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mut bounds = [0; 16];
+            let most = 1 + (noise >> 40 & 2047);
+            for at in 1..16 {
+                bounds[at] = bounds[at - 1] + 1 + (noise.rotate_left(at as u32 * 5) % most) as u16;
+            }
+            (bounds, (noise >> 28 & 15) as usize)
+        })
+    }
+
+    #[test]
+    fn symbols_read_back_as_they_were_written_and_mix_with_bits() {
+        let mut encoder = Encoder::new();
+        for ((bounds, symbol), (chance, bit)) in symbols(50_000).zip(bits(50_000)) {
+            encoder.code_symbol(&bounds, symbol);
+            encoder.code(chance, bit);
+        }
+        let packed = encoder.finish();
+        let mut decoder = Decoder::new(&packed, 0, packed.len() as u64);
+        for ((bounds, symbol), (chance, bit)) in symbols(50_000).zip(bits(50_000)) {
+            assert_eq!(decoder.code_symbol(&bounds, 0), symbol);
+            assert_eq!(decoder.code(chance, false), bit);
+        }
+        assert!(decoder.finish().unwrap());
     }
 
     #[test]

@@ -21,6 +21,10 @@ impl Span {
 pub(crate) struct Correspondence {
     /// By old address, without overlap.
     spans: Vec<Span>,
+    /// For each stretch of old addresses, from that of the first span on, how many spans begin in front of it.
+    index: Vec<u32>,
+    /// Logarithm of the length of such a stretch.
+    log: u32,
 }
 
 /// What an address corresponds to.
@@ -34,9 +38,10 @@ pub(crate) struct Found {
 
 impl Correspondence {
     /// Bytes it allocates for so many matches: no more spans are kept than [`max_spans`](Self::max_spans), twice,
-    /// because they are flattened into a second list.
+    /// because they are flattened into a second list, and no more than two stretches for each.
     pub(crate) fn memory(matches: u64) -> u64 {
-        Self::max_spans(matches).saturating_mul(size_of::<[Span; 2]>() as u64)
+        let each = size_of::<[Span; 2]>().saturating_add(size_of::<[u32; 2]>());
+        Self::max_spans(matches).saturating_mul(each as u64).saturating_add(16)
     }
 
     /// A match is cut where a segment ends, which is seldom: what exceeds this is left out.
@@ -60,12 +65,44 @@ impl Correspondence {
                 left = left.saturating_sub(step);
             }
         }
-        Self { spans: flatten(spans) }
+        Self::of(flatten(spans))
+    }
+
+    fn of(spans: Vec<Span>) -> Self {
+        let first = spans.first().map_or(0, |span| span.old);
+        let extent = spans.last().map_or(0, |span| span.old.wrapping_sub(first));
+        let stretches = spans.len().max(1).next_power_of_two();
+        let log = u64::BITS.wrapping_sub(extent.leading_zeros()).saturating_sub(stretches.trailing_zeros());
+        let mut index = Vec::with_capacity(stretches.saturating_add(2));
+        let mut count = 0_u32;
+        for span in &spans {
+            let stretch = (span.old.wrapping_sub(first)).wrapping_shr(log) as usize;
+            while index.len() <= stretch {
+                index.push(count);
+            }
+            count = count.saturating_add(1);
+        }
+        index.push(count);
+        Self { spans, index, log }
+    }
+
+    /// How many spans begin at or in front of `address`.
+    #[inline]
+    fn begun(&self, address: u64) -> usize {
+        let first = self.spans.first().map_or(0, |span| span.old);
+        let Some(inside) = address.checked_sub(first) else {
+            return 0;
+        };
+        let stretch = inside.wrapping_shr(self.log) as usize;
+        let at = |stretch: usize| self.index.get(stretch).map_or(self.spans.len(), |count| *count as usize);
+        let (from, to) = (at(stretch), at(stretch.saturating_add(1)));
+        let spans = self.spans.get(from..to).unwrap_or_default();
+        from.saturating_add(spans.partition_point(|span| span.old <= address))
     }
 
     /// What corresponds to an old address: inside a match, its place there; outside, its distance from the match before.
     pub(crate) fn find(&self, address: u64) -> Found {
-        let next = self.spans.partition_point(|span| span.old <= address);
+        let next = self.begun(address);
         let Some(span) = next.checked_sub(1).and_then(|index| self.spans.get(index)) else {
             // In front of everything: as the first.
             let shift = self.spans.first().map_or(0, |span| span.new.wrapping_sub(span.old));

@@ -9,6 +9,7 @@ use super::{
     coder::Coder,
     content::{Content, PARTS, part_of},
     field::Form,
+    recall::Recall,
     x86_64::{Field, Parsed, Role, parse},
 };
 
@@ -35,25 +36,27 @@ impl Run<'_> {
 
 /// The models.
 pub(crate) struct Extra {
-    code: Bytes<7>,
-    words: Bytes<7>,
-    data: Bytes<6>,
+    code: Bytes<4>,
+    words: Bytes<4>,
+    data: Bytes<4>,
     /// Displacements that stay near, and addresses of calls and operands.
     near: Bytes<3>,
     far: Bytes<4>,
     /// The last address of each kind.
     last: [u32; 2],
+    /// Whole instructions of aarch64.
+    whole: Recall,
 }
 
-/// Logarithm of the number of slots of the largest model for so many extra bytes.
+/// Logarithm of the number of slots of the largest model for so many extra bytes: about one each.
 fn log(size: u64) -> u8 {
     let covering = size.checked_next_power_of_two().map_or(63, u64::trailing_zeros) as u8;
-    covering.saturating_add(3).clamp(12, 23)
+    covering.clamp(9, 20)
 }
 
 /// Logarithm of the number of slots of the others.
 fn log_small(size: u64) -> u8 {
-    log(size).min(22).saturating_sub(2)
+    log(size).saturating_sub(3)
 }
 
 /// Sets of weights of the models of code and words.
@@ -68,11 +71,12 @@ impl Extra {
     pub(crate) fn memory(size: u64) -> u64 {
         [
             // One of the two models of code is of the least size.
-            Bytes::<7>::memory(log(size), CODE_SETS),
-            Bytes::<7>::memory(4, CODE_SETS),
-            Bytes::<6>::memory(log_small(size), DATA_SETS),
+            Bytes::<4>::memory(log(size), CODE_SETS),
+            Bytes::<4>::memory(4, CODE_SETS),
+            Bytes::<4>::memory(log_small(size), DATA_SETS),
             Bytes::<3>::memory(log_small(size), FIELD_SETS),
             Bytes::<4>::memory(log_small(size), FIELD_SETS),
+            Recall::memory(log_small(size), 1),
         ]
         .into_iter()
         .fold(0, u64::saturating_add)
@@ -80,14 +84,15 @@ impl Extra {
 
     /// Models for so many extra bytes; `words` says whether there is aarch64 code.
     pub(crate) fn new(size: u64, words: bool) -> Self {
-        let (code, words) = if words { (4, log(size)) } else { (log(size), 4) };
+        let (code, words, whole) = if words { (4, log(size), log_small(size)) } else { (log(size), 4, 4) };
         Self {
-            code: Bytes::new(code, CODE_SETS, 255),
-            words: Bytes::new(words, CODE_SETS, 255),
-            data: Bytes::new(log_small(size), DATA_SETS, 255),
-            near: Bytes::new(log_small(size), FIELD_SETS, 255),
-            far: Bytes::new(log_small(size), FIELD_SETS, 1000),
+            code: Bytes::new(code, CODE_SETS),
+            words: Bytes::new(words, CODE_SETS),
+            data: Bytes::new(log_small(size), DATA_SETS),
+            near: Bytes::new(log_small(size), FIELD_SETS),
+            far: Bytes::new(log_small(size), FIELD_SETS),
             last: [0; 2],
+            whole: Recall::new(whole, 1, 1),
         }
     }
 
@@ -103,14 +108,12 @@ impl Extra {
     fn code_data(&mut self, coder: &mut impl Coder, run: &Run<'_>, rule: u32, out: &mut Vec<u8>) {
         for index in 0..run.len {
             let column = run.address.wrapping_add(index as u64) as u32 & 7;
-            let (one, eight) = (back(out, 1), back(out, 8));
+            let eight = back(out, 8);
             let contexts = [
                 hash_back(out, 1),
-                hash_back(out, 2),
-                hash_back(out, 3),
-                fold(hash_back(out, 4), 4),
                 fold(fold(back(out, 4), eight), fold(rule, 100 | column & 3)),
-                fold(fold(eight, one), 200 | column),
+                hash_back(out, 2),
+                fold(hash_back(out, 4), 4),
             ];
             let byte = self.data.code(coder, &contexts, column as usize, run.byte(index));
             out.push(byte);
@@ -153,16 +156,8 @@ impl Extra {
             let part = part_of(role);
             let inside = rest.iter().fold(0, |hash, byte| fold(hash, u32::from(*byte).wrapping_add(1)));
             let one = fold(inside, opcodes[0]);
-            let two = fold(one, opcodes[1]);
-            let contexts = [
-                fold(inside, part),
-                fold(one, 1),
-                fold(two, 2),
-                fold(fold(two, opcodes[2]), 3),
-                fold(hash_back(out, 2), 50 | part << 8),
-                fold(hash_back(out, 4), 80),
-                fold(opcode, 100 | part << 8),
-            ];
+            let three = fold(fold(one, opcodes[1]), opcodes[2]);
+            let contexts = [fold(opcode, 100 | part << 8), fold(inside, part), fold(one, 1), fold(three, 3)];
             let byte = self.code.code(coder, &contexts, part as usize, run.byte(index));
             out.push(byte);
         }
@@ -211,8 +206,7 @@ impl Extra {
             let address = run.address.wrapping_add(index as u64);
             let before = [4, 8, 12].map(|distance| word_back(out, distance));
             if address & 3 != 0 || run.len.wrapping_sub(index) < 4 {
-                let contexts =
-                    [1, 2, 3, 4, 5, 6, 7].map(|order| fold(hash_back(out, order.min(4)), 900 | order as u32));
+                let contexts = [1, 2, 3, 4].map(|order| fold(hash_back(out, order), 900 | order as u32));
                 let byte = self.words.code(coder, &contexts, 15, run.byte(index));
                 out.push(byte);
                 index = index.wrapping_add(1);
@@ -220,24 +214,23 @@ impl Extra {
             }
             let raw = u32::from_le_bytes([0, 1, 2, 3].map(|byte| run.byte(index.wrapping_add(byte))));
             let word = absolute(raw, address, true);
-            let mut done = 1_u32;
-            for (level, byte) in word.to_be_bytes().into_iter().enumerate() {
-                let own = fold(done, level as u32);
-                let top = |word: u32, bits: u32| word.wrapping_shr(32_u32.wrapping_sub(bits));
-                let [one, two, three] = before;
-                let contexts = [
-                    own,
-                    fold(own, fold(one, 1)),
-                    fold(own, fold(fold(one, two), 2)),
-                    fold(own, fold(top(one, 11), top(two, 11))),
-                    fold(own, fold(top(one, 11) | one << 27, 4)),
-                    fold(own, fold(fold(top(one, 11), top(two, 11)), top(three, 11))),
-                    fold(level as u32, fold(done & 0xFF, top(one, 8))),
-                ];
-                let byte = self.words.code(coder, &contexts, level, byte);
-                done = done << 8 | u32::from(byte);
-            }
-            out.extend(absolute(done, address, false).to_le_bytes());
+            let [one, two, three] = before;
+            let answer = self.whole.look_up([fold(fold(one, two), 1), fold(one, 2)]);
+            let word = self.whole.code(coder, &answer, 0, word).unwrap_or_else(|| {
+                let mut done = 1_u32;
+                for (level, byte) in word.to_be_bytes().into_iter().enumerate() {
+                    let own = fold(done, level as u32);
+                    let top = |word: u32| word >> 21;
+                    let pair = fold(top(one), top(two));
+                    let contexts =
+                        [own, fold(own, pair), fold(own, fold(one, 1)), fold(own, fold(pair, top(three)))];
+                    let byte = self.words.code(coder, &contexts, level, byte);
+                    done = done << 8 | u32::from(byte);
+                }
+                done
+            });
+            self.whole.learn(&answer, word);
+            out.extend(absolute(word, address, false).to_le_bytes());
             index = index.wrapping_add(4);
         }
     }

@@ -43,6 +43,7 @@ pub(crate) enum Form {
 
 impl Form {
     /// Bytes that the field covers.
+    #[inline]
     pub(crate) fn len(self) -> usize {
         match self {
             Self::Byte => 1,
@@ -70,11 +71,7 @@ impl Form {
 
     /// The value, unsigned, as it stands in the field.
     pub(crate) fn read(self, field: &[u8]) -> u64 {
-        let mut raw = [0; 8];
-        for (to, from) in raw.iter_mut().zip(field.iter().take(self.len())) {
-            *to = *from;
-        }
-        let raw = u64::from_le_bytes(raw);
+        let raw = self.raw(field);
         match self {
             Self::Byte | Self::Word | Self::Unsigned | Self::Quad | Self::Back | Self::Long => raw,
             Self::Leb => raw & 0x7F | raw >> 1 & 0x3F80 | raw >> 2 & 0x1F_C000,
@@ -90,11 +87,7 @@ impl Form {
 
     /// Puts the value into the field; bits that do not belong to it stay.
     pub(crate) fn write(self, field: &mut [u8], value: u64) {
-        let mut raw = [0; 8];
-        for (to, from) in raw.iter_mut().zip(field.iter()) {
-            *to = *from;
-        }
-        let raw = u64::from_le_bytes(raw);
+        let raw = self.raw(field);
         let (mask, bits) = match self {
             Self::Byte | Self::Word | Self::Unsigned | Self::Quad | Self::Back | Self::Long => {
                 (u64::MAX, value)
@@ -111,8 +104,23 @@ impl Form {
             Self::Low { .. } => (0xFFF << 10, value << 10),
         };
         let raw = raw & !mask | bits & mask;
-        for (to, from) in field.iter_mut().take(self.len()).zip(raw.to_le_bytes()) {
-            *to = from;
+        match field.first_chunk_mut::<4>() {
+            Some(field) if self.len() == 4 => *field = (raw as u32).to_le_bytes(),
+            _ => {
+                for (to, from) in field.iter_mut().take(self.len()).zip(raw.to_le_bytes()) {
+                    *to = from;
+                }
+            }
+        }
+    }
+
+    /// The bytes of the field as one number; what is missing reads as zero.
+    #[inline]
+    fn raw(self, field: &[u8]) -> u64 {
+        // Nearly all fields have four bytes.
+        match field.first_chunk::<4>() {
+            Some(field) if self.len() == 4 => u32::from_le_bytes(*field).into(),
+            _ => field.iter().take(self.len()).rev().fold(0, |raw, byte| raw << 8 | u64::from(*byte)),
         }
     }
 

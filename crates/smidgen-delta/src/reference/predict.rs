@@ -50,8 +50,14 @@ impl Memory {
 /// The guesses for one field, best first, and how good they are.
 struct Guesses {
     values: [u64; 4],
+    /// The new address that the matches make of the referent; for numbers without meaning.
+    mapped: u64,
+    /// Below 8.
     trust: usize,
 }
+
+/// Trust in a reference that does not leave its match.
+const LOCAL: usize = 6;
 
 /// The predictor and its models.
 pub(crate) struct Predictor {
@@ -69,8 +75,19 @@ pub(crate) struct Predictor {
     difference: Vec<Number>,
     /// Misses in the current stretch.
     misses: usize,
-    /// Its match, by place in the new file.
-    place: u64,
+    /// The match that it belongs to.
+    inside: Inside,
+}
+
+/// The match that references stand in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inside {
+    /// Its first byte in the new file.
+    pub(crate) place: u64,
+    /// Address of its first byte in the old file.
+    pub(crate) address: u64,
+    /// How many bytes from there move together in memory; 0 if they have no address.
+    pub(crate) len: u64,
 }
 
 impl Predictor {
@@ -92,13 +109,19 @@ impl Predictor {
             further: vec![Bit::default(); Class::COUNT.saturating_mul(8)],
             difference: vec![Number::default(); Class::COUNT],
             misses: 0,
-            place: 0,
+            inside: Inside::default(),
         }
     }
 
-    /// Starts a stretch at `place` of the new file.
-    pub(crate) fn enter(&mut self, place: u64) {
-        (self.misses, self.place) = (0, place);
+    /// Starts a stretch of a match.
+    pub(crate) fn enter(&mut self, inside: Inside) {
+        (self.misses, self.inside) = (0, inside);
+    }
+
+    /// Whether a reference leads to a place that moves along with it, so that its value stays.
+    fn is_local(&self, reference: &Reference) -> bool {
+        let along = reference.referent.wrapping_sub(self.inside.address) < self.inside.len;
+        along && matches!(reference.anchor, Anchor::Here(_)) && reference.form != Form::Page
     }
 
     /// Codes the value of a reference whose field held `was` and gets `truth` (which only the encoder knows); `address`
@@ -120,28 +143,36 @@ impl Predictor {
             Anchor::Page => self.page(reference.referent),
             Anchor::Zero | Anchor::Step | Anchor::Offset => 0,
         };
+        let local = self.is_local(reference);
         let guesses = match reference.anchor {
+            _ if local => Guesses { values: [was; 4], mapped: was, trust: LOCAL },
             Anchor::Step | Anchor::Offset => self.guess_number(reference, was),
             _ => self.guess_address(map, reference, was, anchor),
         };
         let history = self.history.get(class).copied().unwrap_or(0) as usize;
-        let (value, right) = {
-            let context = class << 7 | guesses.trust << 4 | (history & 3) << 2 | self.misses.min(3);
-            let [best, rest @ ..] = guesses.values;
-            let right = self.first.get_mut(context).is_some_and(|model| model.code(coder, best == truth));
-            if right {
-                (best, true)
-            } else {
-                (self.code_miss(coder, class, history, best, &rest, reference.form, truth), false)
-            }
-        };
+        let context = class << 7 | guesses.trust << 4 | (history & 3) << 2 | self.misses.min(3);
+        let [best, rest @ ..] = guesses.values;
+        let right = self.first.get_mut(context).is_some_and(|model| model.code(coder, best == truth));
         if let Some(history) = self.history.get_mut(class) {
             *history = *history << 1 | u32::from(!right);
         }
+        if right && local {
+            return (best, true);
+        }
         self.misses = self.misses.saturating_add(usize::from(!right));
+        let (value, mapped) = if right {
+            (best, guesses.mapped)
+        } else if local {
+            let Guesses { values: [known, mapped, other, _], mapped: address, .. } =
+                self.guess_address(map, reference, was, anchor);
+            let rest = [known, mapped, other];
+            (self.code_miss(coder, class, history, best, &rest, reference.form, truth), address)
+        } else {
+            (self.code_miss(coder, class, history, best, &rest, reference.form, truth), guesses.mapped)
+        };
         match reference.anchor {
             Anchor::Step | Anchor::Offset => self.learn_number(reference, was, value, mask),
-            _ => self.learn_address(map, reference, value, anchor),
+            _ => self.learn_address(reference, value, anchor, mapped),
         }
         (value, right)
     }
@@ -197,26 +228,26 @@ impl Predictor {
             (None, ..256) => 1,
             (None, _) => 2,
         };
-        Guesses { values: [best, mapped, other, was], trust }
+        Guesses { values: [best, mapped, other, was], mapped: found.address, trust }
     }
 
     fn guess_number(&mut self, reference: &Reference, was: u64) -> Guesses {
         let step = self.steps.get(reference.class.index()).copied().unwrap_or(0);
         let moved = was.wrapping_add(step) & reference.form.mask();
         if reference.anchor == Anchor::Step {
-            return Guesses { values: [moved, was, was, was], trust: usize::from(step == 0) };
+            return Guesses { values: [moved, was, was, was], mapped: 0, trust: usize::from(step == 0) };
         }
         match self.offsets.find(offset_key(reference)) {
             Some(known) => {
-                let trust = match (known.value == was, known.seen == self.place) {
+                let trust = match (known.value == was, known.seen == self.inside.place) {
                     (false, true) => 1,
                     (false, false) => 2,
                     (true, true) => 3,
                     (true, false) => 4,
                 };
-                Guesses { values: [known.value, moved, was, was], trust }
+                Guesses { values: [known.value, moved, was, was], mapped: 0, trust }
             }
-            None => Guesses { values: [was, moved, was, was], trust: 0 },
+            None => Guesses { values: [was, moved, was, was], mapped: 0, trust: 0 },
         }
     }
 
@@ -228,7 +259,7 @@ impl Predictor {
             *step = value.wrapping_sub(was) & mask;
         }
         if reference.anchor == Anchor::Offset {
-            let (key, seen) = (offset_key(reference), self.place);
+            let (key, seen) = (offset_key(reference), self.inside.place);
             if let Some(slot) = self.offsets.slot(key) {
                 *slot = Known { key, value, seen };
             }
@@ -236,7 +267,7 @@ impl Predictor {
     }
 
     /// What the map already says is not worth a place in the memory.
-    fn learn_address(&mut self, map: &Correspondence, reference: &Reference, value: u64, anchor: u64) {
+    fn learn_address(&mut self, reference: &Reference, value: u64, anchor: u64, mapped: u64) {
         let (form, class, key) = (reference.form, reference.class, reference.referent);
         let referent = form.referent(value, anchor);
         if form == Form::Page {
@@ -249,14 +280,13 @@ impl Predictor {
         if form == Form::Byte || class == Class::TABLE {
             return;
         }
-        let mapped = map.find(key).address;
         let surprising = match reference.anchor {
             // Without its page, a low part is no referent.
             Anchor::Page if anchor == 0 => return,
             Anchor::Page => referent != mapped,
             _ => form.value(mapped, anchor) != value,
         };
-        let place = self.place;
+        let place = self.inside.place;
         if let Some(slot) = self.memory.slot(key)
             && (slot.key == key || surprising)
         {

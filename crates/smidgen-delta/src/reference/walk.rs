@@ -12,7 +12,7 @@ use super::{
     go,
     pages::Pages,
     plan::{Plan, Sizes},
-    predict::Predictor,
+    predict::{Inside, Predictor},
     region::{Layout, Region, Rule},
     sweep::{AFTER, BEFORE, STRETCH, Sweep, Window},
 };
@@ -217,6 +217,7 @@ impl<'p> Walk<'p> {
                 self.emit(&mut emit)?;
                 at = to;
             }
+            let inside = self.inside(next);
             let mut done = 0;
             while done < next.len {
                 let len = next.len.saturating_sub(done).min(STRETCH);
@@ -225,7 +226,7 @@ impl<'p> Walk<'p> {
                     new_offset: next.new_offset.saturating_add(done),
                     len,
                 };
-                self.make_match(streams, old, stretch, next.new_offset, truth)?;
+                self.make_match(streams, old, stretch, inside, truth)?;
                 self.emit(&mut emit)?;
                 done = done.saturating_add(len);
             }
@@ -262,12 +263,21 @@ impl<'p> Walk<'p> {
         self.seen.extra = self.seen.extra.saturating_add(run.len as u64);
     }
 
+    /// What of a match moves together in memory.
+    fn inside(&self, found: &Match) -> Inside {
+        let (address, old_room) = self.plan.old.room(found.old_offset);
+        let (moved, new_room) = self.plan.new.room(found.new_offset);
+        let len =
+            if address.is_some() && moved.is_some() { found.len.min(old_room).min(new_room) } else { 0 };
+        Inside { place: found.new_offset, address: address.unwrap_or(0), len }
+    }
+
     fn make_match<C: Coder>(
         &mut self,
         streams: &mut Streams<C>,
         old: &mut OldFile<'_>,
         stretch: Match,
-        place: u64,
+        inside: Inside,
         truth: &[u8],
     ) -> Result<(), ApplyError> {
         let start = self.made.len();
@@ -282,7 +292,7 @@ impl<'p> Walk<'p> {
         self.found.clear();
         self.finder.find(old, stretch.old_offset, stretch.old_end(), &mut self.found)?;
         let address = self.plan.new.address(stretch.new_offset).unwrap_or(0);
-        self.predictor.enter(place);
+        self.predictor.enter(inside);
         for reference in &self.found {
             let at = reference.offset.wrapping_sub(stretch.old_offset);
             let form = reference.form;
