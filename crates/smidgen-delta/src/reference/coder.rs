@@ -16,13 +16,13 @@ pub(crate) trait Coder {
     fn code(&mut self, chance: u16, bit: bool) -> bool;
 
     /// Codes a symbol below 16, of which `bounds` says how probable the smaller ones are together, in
-    /// 1 / [`WHOLE`]: it begins with 0, rises with each symbol, and ends below [`WHOLE`]. The encoder writes
+    /// 1/32768: it begins with 0, rises with each symbol, and ends below 32768. The encoder writes
     /// `symbol` and returns it; the decoder ignores it and returns what was written.
     fn code_symbol(&mut self, bounds: &[u16; 16], symbol: usize) -> usize;
 }
 
-/// What the probabilities of all symbols add up to.
-pub(crate) const WHOLE: u16 = 1 << 15;
+/// The last place of all.
+const LAST: u64 = 32_767;
 
 /// The share of a symbol: what lies below it, and what lies below the next. Both sides cut it out of the interval in
 /// the same way, and the last symbol gets what rounding left over.
@@ -125,9 +125,9 @@ impl Coder for Decoder<'_> {
 
     #[inline]
     fn code_symbol(&mut self, bounds: &[u16; 16], _: usize) -> usize {
-        // Never zero: the interval is kept wider than 32 bits.
-        let unit = (self.range >> 15).max(1);
-        let place = self.code.wrapping_div(unit).min(u64::from(WHOLE) - 1) as u16;
+        let unit = self.range >> 15;
+        // The unit is never zero: the interval is kept wider than 32 bits.
+        let place = self.code.checked_div(unit).unwrap_or(0).min(LAST) as u16;
         let reached =
             bounds.iter().fold(0_u16, |count, bound| count.wrapping_add(u16::from(*bound <= place)));
         let symbol = usize::from(reached.wrapping_sub(1) & 15);
@@ -216,7 +216,7 @@ impl Coder for Encoder {
 
     #[inline]
     fn code_symbol(&mut self, bounds: &[u16; 16], symbol: usize) -> usize {
-        let unit = (self.range >> 15).max(1);
+        let unit = self.range >> 15;
         let (low, high) = share(bounds, symbol);
         let start = unit.wrapping_mul(low);
         let (sum, carry) = self.low.overflowing_add(start);

@@ -21,6 +21,7 @@ type Lanes = [u16; 16];
 struct Slot(Lanes);
 
 /// A context that was never seen.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
 const FRESH: Slot = {
     let mut lanes = [0; 16];
     let mut symbol = 1;
@@ -49,7 +50,8 @@ const SLOWEST: u16 = 250;
 /// How well a context knows its place, by how often it was seen: never, once, two or three times, more often.
 #[inline]
 const fn level(count: u16) -> usize {
-    (count > 0) as usize + (count > 1) as usize + (count > 3) as usize
+    // A sum of comparisons, because a branch could not be foreseen.
+    ((count > 0) as usize).wrapping_add((count > 1) as usize).wrapping_add((count > 3) as usize)
 }
 
 /// Sets of weights for each set that the caller tells apart.
@@ -102,7 +104,7 @@ impl<const N: usize> Nibbles<N> {
     /// Bytes that a model of `2^log` slots allocates.
     pub(crate) const fn memory(log: u8, sets: usize) -> u64 {
         let slots = (size_of::<Slot>() as u64) << if log < 4 { 4 } else { log };
-        slots.saturating_add((sets as u64).saturating_mul((LEVELS * size_of::<[u16; N]>()) as u64))
+        slots.saturating_add((sets as u64).saturating_mul(size_of::<[[u16; N]; LEVELS]>() as u64))
     }
 
     /// Codes a symbol below 16 in contexts of these hashes, the most telling last, with weights of `set`.

@@ -62,7 +62,7 @@ impl Recall {
 
     /// Bytes that a table of `2^log` contexts allocates.
     pub(crate) const fn memory(log: u8, sets: usize) -> u64 {
-        let flags = (sets as u64).saturating_mul((FLAGS * size_of::<Bit>()) as u64);
+        let flags = (sets as u64).saturating_mul(size_of::<[Bit; FLAGS]>() as u64);
         ((size_of::<Seen>() as u64) << if log < 4 { 4 } else { log }).saturating_add(flags)
     }
 
