@@ -177,6 +177,43 @@ fn we_follow_what_python_tuf_signs() {
 }
 
 #[test]
+fn delegations_hold_the_paths_that_the_reference_client_finds_in_them() {
+    let Some(python) = python() else { return };
+    // Few characters, so that wildcards, sets and segments meet often.
+    let pattern = proptest::string::string_regex("[ab/*?\\[\\]!\\-^\\\\.é]{0,12}").unwrap();
+    let path = proptest::string::string_regex("[ab/\\[\\]!\\-^\\\\.é]{0,8}").unwrap();
+    let prefix = proptest::string::string_regex("[0-9a-f]{0,2}").unwrap();
+    let cases =
+        (proptest::collection::vec(pattern, 1..4), proptest::collection::vec(prefix, 1..4), 1_u32..=32, path);
+    let mut runner = TestRunner::deterministic();
+    let cases: Vec<_> =
+        std::iter::repeat_with(|| cases.new_tree(&mut runner).unwrap().current()).take(20_000).collect();
+    let list = |texts: &[String]| Value::Array(texts.iter().map(|text| text.as_str().into()).collect());
+    let mut input = Vec::new();
+    for (patterns, prefixes, bits, path) in &cases {
+        let case = Value::Array(vec![list(patterns), list(prefixes), (*bits).into(), path.as_str().into()]);
+        input.extend(case.to_json());
+        input.push(b'\n');
+    }
+    let output = judge(&python, &["delegated"], &input);
+    let verdicts = String::from_utf8(output.stdout).unwrap();
+    let mut held = 0;
+    for ((patterns, prefixes, bits, path), verdict) in cases.iter().zip(verdicts.lines()) {
+        let by_path = Scope::Paths(patterns.clone()).covers(path);
+        let by_digest = Scope::PathHashPrefixes(prefixes.clone()).covers(path);
+        let role = crate::graph::bins(*bits).role_of(path);
+        assert_eq!(
+            verdict,
+            format!("[{by_path},{by_digest},\"{role}\"]"),
+            "{patterns:?} {prefixes:?} {path:?}"
+        );
+        held += u32::from(by_path);
+    }
+    assert_eq!(verdicts.lines().count(), cases.len());
+    assert!(held > 200, "only {held} of the paths are in a pattern");
+}
+
+#[test]
 fn canonical_forms_are_those_of_securesystemslib() {
     let Some(python) = python() else { return };
     let mut runner = TestRunner::deterministic();

@@ -3,6 +3,7 @@
     judge.py read FOLDER TARGET     verify FOLDER/metadata, download TARGET, write canonical forms to FOLDER/canonical
     judge.py write FOLDER           make a repository in FOLDER/metadata
     judge.py canonical              one JSON document a line in, the hexadecimal canonical form of each out
+    judge.py delegated              one JSON [patterns, prefixes, bits, path] a line in; out which of the three hold it
 """
 
 import hashlib
@@ -137,6 +138,15 @@ def canonical() -> None:
         print(encode_canonical(json.loads(line)).encode("utf-8").hex())
 
 
+def delegated() -> None:
+    for line in sys.stdin.buffer:
+        patterns, prefixes, bits, path = json.loads(line)
+        by_path = DelegatedRole("a", [], 1, False, paths=patterns).is_delegated_path(path)
+        by_digest = DelegatedRole("a", [], 1, False, path_hash_prefixes=prefixes).is_delegated_path(path)
+        role = SuccinctRoles([], 1, bits, "bin").get_role_for_target(path)
+        print(json.dumps([by_path, by_digest, role], separators=(",", ":")))
+
+
 match sys.argv[1:]:
     case ["read", folder, target]:
         read(Path(folder), target)
@@ -144,5 +154,7 @@ match sys.argv[1:]:
         write(Path(folder))
     case ["canonical"]:
         canonical()
+    case ["delegated"]:
+        delegated()
     case _:
         sys.exit(__doc__)
