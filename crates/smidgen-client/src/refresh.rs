@@ -140,7 +140,12 @@ impl<'a> Refresh<'a> {
             Newest::Same if set.keep_timestamp().is_ok() => Ok(Edge::Unchanged(Box::new(set))),
             // What we hold has expired, and the server (or a cache before it) has nothing newer: ask it for all.
             Newest::Same => Ok(Edge::Unclear),
-            newest @ Newest::Other { .. } => Ok(Edge::Changed(newest)),
+            // The version that we hold, in other bytes: dropped like any repetition. A newer one, or one that the root of
+            // the last refresh does not trust, may come with a new root: that is asked for first.
+            Newest::Other { raw, etag } => Ok(match set.update_timestamp(&raw) {
+                Ok(Changed::No) => Edge::Unchanged(Box::new(set)),
+                Ok(Changed::Yes) | Err(_) => Edge::Changed(Newest::Other { raw, etag }),
+            }),
         }
     }
 

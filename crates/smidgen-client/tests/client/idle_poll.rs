@@ -1,9 +1,10 @@
 //! What an hour costs in which nothing happened: one request, over a real socket.
 
 use smidgen_client::{Client, Outcome, blocking};
+use smidgen_metadata::RoleKind;
 use smidgen_testkit::Loopback;
 
-use crate::site::Site;
+use crate::site::{Site, own};
 
 #[tokio::test]
 async fn an_idle_poll_is_one_request_without_a_body() {
@@ -41,6 +42,51 @@ async fn a_new_timestamp_costs_one_look_for_a_new_root_and_no_more_than_what_cha
         site.mirror.take_log().into_iter().map(|asked| (asked.path, asked.status)).collect();
     let expected = [("metadata/timestamp.json", 200), ("metadata/2.root.json", 404)];
     assert_eq!(asked, expected.map(|(path, status)| (path.to_owned(), status)));
+}
+
+#[tokio::test]
+async fn the_same_version_in_other_bytes_is_one_request_and_changes_nothing() {
+    let mut site = Site::installed().await;
+    let stored = site.disk.content(&own("trust/timestamp.json")).unwrap();
+    site.repository.files.get_mut("metadata/timestamp.json").unwrap().extend(b" \n");
+    site.mirror.serve(&site.repository);
+    for _ in 0..2 {
+        assert_eq!(site.update().await.unwrap().code(), "up_to_date");
+        let asked: Vec<String> = site.mirror.take_log().into_iter().map(|asked| asked.path).collect();
+        assert_eq!(asked, ["metadata/timestamp.json"]);
+        assert_eq!(site.disk.content(&own("trust/timestamp.json")), Some(stored.clone()));
+    }
+}
+
+#[tokio::test]
+async fn a_timestamp_that_does_not_verify_is_reason_to_look_for_a_new_root() {
+    let mut site = Site::installed().await;
+    site.repository.rotate(RoleKind::Timestamp, 0x44);
+    site.mirror.serve(&site.repository);
+    assert_eq!(site.update().await.unwrap().code(), "up_to_date");
+    let asked: Vec<String> = site.mirror.take_log().into_iter().map(|asked| asked.path).take(3).collect();
+    assert_eq!(asked, ["metadata/timestamp.json", "metadata/2.root.json", "metadata/3.root.json"]);
+    // Forged, and no root explains it: an error, and the stored one stays.
+    site.repository.lose_key(RoleKind::Timestamp);
+    site.repository.resign_timestamp();
+    site.mirror.serve(&site.repository);
+    let stored = site.disk.content(&own("trust/timestamp.json"));
+    assert_eq!(site.update().await.unwrap_err().code(), "signature_threshold");
+    let asked: Vec<String> = site.mirror.take_log().into_iter().map(|asked| asked.path).collect();
+    assert_eq!(asked, ["metadata/timestamp.json", "metadata/3.root.json"]);
+    assert_eq!(site.disk.content(&own("trust/timestamp.json")), stored);
+}
+
+#[tokio::test]
+async fn not_modified_for_ever_ends_with_the_timestamp() {
+    let site = Site::installed().await;
+    for _ in 0..71 {
+        site.clock.pass_hours(1);
+        assert_eq!(site.update().await.unwrap().code(), "up_to_date");
+    }
+    site.clock.pass_hours(1);
+    site.mirror.take_log();
+    assert_eq!(site.update().await.unwrap_err().code(), "expired_metadata");
 }
 
 #[tokio::test]
