@@ -2,6 +2,7 @@
 //!
 //! Every library gets its input the same way: whole files where it takes slices, the open file where it takes a reader.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Cursor, Write};
 use std::num::NonZeroUsize;
@@ -16,21 +17,8 @@ use smidgen_delta::{Codec, Digest, Limits, Patch, ReadAt};
 
 use crate::peer::{Files, Peer, Verb};
 
-/// What to do; paths in the order of the verb.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    #[arg(value_enum)]
-    verb: Verb,
-    #[arg(value_enum)]
-    peer: Peer,
-    #[arg(long)]
-    old: PathBuf,
-    #[arg(long)]
-    patch: PathBuf,
-    /// Read by diff, written by apply.
-    #[arg(long)]
-    new: PathBuf,
-}
+/// The word that starts a job; what to do, the peer and three files follow.
+pub(crate) const WORD: &str = "job";
 
 /// The command that has this program do the job.
 pub(crate) fn command(peer: Peer, verb: Verb, files: &Files) -> Result<Command> {
@@ -39,17 +27,21 @@ pub(crate) fn command(peer: Peer, verb: Verb, files: &Files) -> Result<Command> 
         Verb::Apply => ("apply", &files.rebuilt),
     };
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["job", verb, peer.name(), "--old"]).arg(&files.old);
-    command.arg("--patch").arg(&files.patch).arg("--new").arg(new);
+    command.args([WORD, verb, peer.name()]).args([&files.old, &files.patch, new]);
     Ok(command)
 }
 
-/// Does the job.
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { verb, peer, old, patch, new } = arguments;
-    match verb {
-        Verb::Diff => diff(*peer, old, new, patch),
-        Verb::Apply => apply(*peer, old, patch, new),
+/// Does the job that the words after [`WORD`] say.
+pub(crate) fn run(words: impl Iterator<Item = OsString>) -> Result<()> {
+    let words: Vec<OsString> = words.collect();
+    let [verb, peer, old, patch, new] = &words[..] else { bail!("expected five words, found {words:?}") };
+    let named = |other: &Peer| *peer == *other.name();
+    let peer = Peer::ALL.into_iter().find(named).with_context(|| format!("no peer is called {peer:?}"))?;
+    let (old, patch, new) = (Path::new(old), Path::new(patch), Path::new(new));
+    match verb.to_str() {
+        Some("diff") => diff(peer, old, new, patch),
+        Some("apply") => apply(peer, old, patch, new),
+        _ => bail!("{verb:?} is nothing that a peer does"),
     }
 }
 

@@ -27,9 +27,6 @@ struct Arguments {
 enum Command {
     /// Measures and writes results, table and plot.
     Run(run::Arguments),
-    /// Does one job of a peer that is a library, in this process.
-    #[command(hide = true)]
-    Job(job::Arguments),
     /// Starts a program, waits for it and prints what it cost.
     #[command(hide = true)]
     Probe {
@@ -40,10 +37,15 @@ enum Command {
 
 #[allow(clippy::print_stderr, reason = "the one place where a failure is told")]
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Job(arguments) => job::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::Probe { command } => probe::run(&command),
+    let mut words = std::env::args_os().skip(1);
+    // A job is measured from its start: nothing comes before it that is not its own.
+    let outcome = if words.next().is_some_and(|word| word == job::WORD) {
+        job::run(words).map(|()| ExitCode::SUCCESS)
+    } else {
+        match Arguments::parse().command {
+            Command::Run(arguments) => run::run(&arguments),
+            Command::Probe { command } => probe::run(&command),
+        }
     };
     match outcome {
         Ok(code) => code,

@@ -38,7 +38,7 @@ pub(crate) struct Files {
     pub(crate) rebuilt: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     Diff,
     Apply,

@@ -17,7 +17,7 @@ use crate::results::{Circumstances, Cost, Figures, Outcome, PairResult, PeerResu
 use crate::verdict::{self, Finding};
 
 /// Applying is short, and so is what it is judged by: it is repeated so often, unless that takes this many CPU seconds.
-const APPLY_ROUNDS: usize = 7;
+const APPLY_ROUNDS: usize = 15;
 const APPLY_SECONDS: f64 = 10.0;
 /// Rounds that peers of a judged ratio get in any case: one round can be unlucky.
 const JUDGED_ROUNDS: usize = 2;

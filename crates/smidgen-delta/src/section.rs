@@ -358,7 +358,11 @@ pub(crate) fn plain_decoder(window_log: u32) -> Result<DCtx<'static>, &'static s
 }
 
 #[cfg(all(test, feature = "diff"))]
-#[allow(clippy::arithmetic_side_effects, reason = "test code on numbers of its own")]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code on numbers of its own"
+)]
 mod tests {
     use super::*;
     use crate::{
@@ -398,6 +402,49 @@ mod tests {
             let said = section_memory(&header, packed.window_log);
             assert!(held as u64 <= said, "{len}: holds {held}, said {said}");
             section.finish(0).unwrap();
+        }
+    }
+
+    /// Opens a section whose entry says what it likes, and reads it to its end.
+    fn read_all(packed: &[u8], raw_size: u64, window_log: u8) -> Result<Vec<u8>, ApplyError> {
+        let packed_size = packed.len() as u64;
+        let header = SectionHeader { kind: SectionKind::Extra, raw_size, packed_size };
+        let mut section = Section::open(&packed, &header, 0, window_log, &mut Unpacker::default())?;
+        let mut out = vec![0; raw_size as usize];
+        section.read_exact(&mut out, 0)?;
+        section.finish(0)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn short_and_long_sections_are_held_to_their_entries_alike() {
+        for len in [1000, 600_000] {
+            let raw = noise(len);
+            let packed = pack(SectionKind::Extra, &raw, Strength::Quick).unwrap();
+            let read = |bytes: &[u8], raw_size: usize| read_all(bytes, raw_size as u64, packed.window_log);
+            let bytes = &packed.bytes[..];
+            assert!(read(bytes, len).unwrap() == raw);
+
+            for cut in (1..bytes.len()).step_by(bytes.len() / 97) {
+                let error = read(&bytes[..cut], len).unwrap_err();
+                let found = matches!(error, ApplyError::SectionSize { unit: "raw", .. });
+                assert!(found, "{len}, cut at {cut}: {error}");
+            }
+            let followed = [bytes, &[0]].concat();
+            let twice = [bytes, bytes].concat();
+            for longer in [followed, twice] {
+                let error = read(&longer, len).unwrap_err();
+                assert!(matches!(error, ApplyError::SectionSize { unit: "packed", .. }), "{len}: {error}");
+            }
+            let error = read(bytes, len + 1).unwrap_err();
+            assert!(matches!(error, ApplyError::SectionSize { unit: "raw", .. }), "{len}: {error}");
+            read(bytes, len - 1).unwrap_err();
+            // A window that the header does not allow.
+            let window = packed.window_log - 1;
+            if len > 1024 {
+                let error = read_all(bytes, len as u64, window).unwrap_err();
+                assert!(matches!(error, ApplyError::Unpack { .. }), "{len}: {error}");
+            }
         }
     }
 }

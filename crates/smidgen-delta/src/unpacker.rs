@@ -9,13 +9,17 @@ use crate::{
     section::{CONTEXT, MAX_BLOCK, section_window_log},
 };
 
-/// Raw bytes of the longest section that is unpacked whole. With its packed bytes beside it, no more than as many
-/// again, it takes less memory than a decoder with a window does.
+/// Raw bytes of the longest section that is unpacked whole. With its packed bytes beside it, it takes less memory than a
+/// decoder with a window does.
 const WHOLE: u64 = 512 * 1024;
 
-/// Whether a section is unpacked whole.
+/// Bytes that packing adds where nothing can be saved: a frame's header, and three for each of its blocks.
+const OVERHEAD: u64 = 64;
+
+/// Whether a section is unpacked whole. What packed bytes there are beyond its raw ones is not read at once, whatever a
+/// table says.
 pub(crate) fn is_short(section: &SectionHeader) -> bool {
-    section.raw_size <= WHOLE && section.packed_size <= WHOLE
+    section.raw_size <= WHOLE && section.packed_size <= section.raw_size.saturating_add(OVERHEAD)
 }
 
 /// A decoder that is used for one short section after the other.

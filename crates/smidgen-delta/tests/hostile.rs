@@ -139,7 +139,7 @@ fn every_lie_in_a_field_is_named() {
 #[test]
 fn a_patch_cut_short_at_any_byte_is_refused() {
     let (old, new) = files();
-    for codec in [Codec::Classic, Codec::Bidiff] {
+    for codec in [Codec::Classic, Codec::Bidiff, Codec::Reference] {
         let patch = patch_of(codec, &old, &new);
         for len in 0..patch.len() {
             let error = Patch::open(&patch[..len], &Limits::default()).unwrap_err();

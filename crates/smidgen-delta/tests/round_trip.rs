@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
 use smidgen_delta::{
-    Codec, Digest, Limits, Patch,
+    Codec, Digest, Fault, Limits, Patch,
     diff::{CodecChoice, DiffOptions, diff},
 };
 use support::{Parts, Seeded};
@@ -139,6 +139,10 @@ fn degenerate_pairs_neither_panic_nor_stall() {
         ("prefix lost", program.clone(), program[1..].to_vec()),
     ];
     for (name, old, new) in cases {
+        for codec in [Codec::Classic, Codec::Bidiff] {
+            let patch = diff(&old, &new, &options(codec)).unwrap();
+            assert!(apply(&patch, &old) == new, "{name}, {codec}");
+        }
         let patch = diff(&old, &new, &DiffOptions::default()).unwrap();
         assert!(apply(&patch, &old) == new, "{name}");
         if name != "unrelated" && !old.is_empty() && name != "header only" {
@@ -147,8 +151,30 @@ fn degenerate_pairs_neither_panic_nor_stall() {
     }
 }
 
+/// Longer than all buffers: parts that stay where they are, parts that moved by a little and by much, and single bytes.
 #[test]
-fn two_gibibytes_of_old_file_are_refused_with_the_way_out() {
-    let error = smidgen_delta::diff::DiffError::OldTooLarge { found: 1 << 31, limit: (1 << 31) - 1 };
-    assert!(error.to_string().contains("use the full copy"), "{error}");
+fn every_decoder_rebuilds_large_files_however_a_patch_jumps_about() {
+    let mut seeded = Seeded(8);
+    let old = seeded.program(3 << 20);
+    let mut tail = old[1 << 20..].to_vec();
+    for _ in 0..30 {
+        let (from, len) = (seeded.below(tail.len() - 70_000), 1 + seeded.below(70_000));
+        let piece: Vec<u8> = tail.drain(from..from + len).collect();
+        let to = seeded.below(tail.len());
+        drop(tail.splice(to..to, piece));
+    }
+    let new = [&old[..700_000], &seeded.edited(&old[700_000..1 << 20], 50), &tail].concat();
+    judge(&old, &new);
+}
+
+#[test]
+fn an_old_file_of_two_gibibytes_is_refused_with_the_way_out() {
+    // Zeros that nobody reads take no memory.
+    let old = vec![0; 1 << 31];
+    for codec in [CodecChoice::Smallest, CodecChoice::Only(Codec::Classic), CodecChoice::Only(Codec::Bidiff)]
+    {
+        let error = diff(&old, b"new", &DiffOptions { codec, ..DiffOptions::default() }).unwrap_err();
+        assert_eq!(error.fault(), Fault::LimitExceeded);
+        assert!(error.to_string().contains("use the full copy"), "{error}");
+    }
 }

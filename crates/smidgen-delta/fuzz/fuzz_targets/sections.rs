@@ -1,5 +1,5 @@
-//! Arbitrary raw sections behind a header that is right: the digests and zstd frames that keep a fuzzer out are made
-//! here, so that what decodes controls is reached.
+//! Arbitrary sections behind a header that is right: the digests and zstd frames that keep a fuzzer out are made here, so
+//! that what decodes controls is reached.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -27,34 +27,50 @@ fn push_number(bytes: &mut Vec<u8>, mut value: usize) {
     bytes.push(value as u8);
 }
 
+/// A section as the table has it: its raw size, and its packed bytes. Those of the reference-aware codec are no frames,
+/// and begin here with their raw size.
+fn section(codec: u8, bytes: &[u8]) -> (usize, Vec<u8>) {
+    match bytes {
+        [low, high, packed @ ..] if codec == REFERENCE => {
+            (u16::from_le_bytes([*low, *high]).into(), packed.to_vec())
+        }
+        _ => (bytes.len(), frame(bytes)),
+    }
+}
+
+const REFERENCE: u8 = 3;
+
 // The first byte chooses the codec, the second the new size in units of eight; then kind, length and bytes of each
 // section.
 fuzz_target!(|bytes: &[u8]| {
     let [codec, size, rest @ ..] = bytes else { return };
+    let codec = 1 + codec % 3;
     let old: Vec<u8> = (0..=255).cycle().take(1000).collect();
     let new_size = usize::from(*size) * 8;
     let mut sections = std::collections::BTreeMap::new();
     let mut rest = rest;
     while let [kind, len, after @ ..] = rest {
-        let (raw, after) = after.split_at(after.len().min(usize::from(*len)));
-        if !raw.is_empty() {
-            sections.insert(kind % 12, raw);
+        let (bytes, after) = after.split_at(after.len().min(usize::from(*len)));
+        let kind = if codec == REFERENCE { 16 + kind % 4 } else { kind % 12 };
+        let (raw_size, packed) = section(codec, bytes);
+        if raw_size > 0 && !packed.is_empty() {
+            sections.insert(kind, (raw_size, packed));
         }
         rest = after;
     }
     let mut patch = b"smdg\x01".to_vec();
-    patch.extend([1 + codec % 2, 23]);
+    patch.extend([codec, 23]);
     push_number(&mut patch, old.len());
     push_number(&mut patch, new_size);
     patch.extend(Digest::of(&old).as_bytes());
     patch.extend([0; 32]);
     push_number(&mut patch, sections.len());
-    for (kind, raw) in &sections {
+    for (kind, (raw_size, packed)) in &sections {
         patch.push(*kind);
-        push_number(&mut patch, raw.len());
-        push_number(&mut patch, frame(raw).len());
+        push_number(&mut patch, *raw_size);
+        push_number(&mut patch, packed.len());
     }
-    sections.values().for_each(|raw| patch.extend(frame(raw)));
+    sections.values().for_each(|(_, packed)| patch.extend(packed));
 
     let Ok(patch) = Patch::open(patch, &Limits::default()) else { return };
     let mut new = Vec::new();
