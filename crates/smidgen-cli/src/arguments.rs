@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    apply, completions, diff, gc, gen_deltas, init, inspect, man, publish, resign, serve, status, update,
-    verify, withdraw,
+    apply, completions, diff, gc, gen_deltas, init, inspect, man, product, publish, resign, serve, status,
+    update, verify, withdraw,
 };
 use crate::exit::Exit;
 use crate::logging::LogFormat;
@@ -50,6 +50,7 @@ impl Global {
 pub(crate) enum Command {
     Init(init::Init),
     Publish(publish::Publish),
+    Product(product::Product),
     GenDeltas(gen_deltas::GenDeltas),
     Withdraw(withdraw::Withdraw),
     Gc(gc::Gc),
@@ -71,6 +72,7 @@ impl Command {
         match self {
             Self::Init(command) => command.run(screen),
             Self::Publish(command) => command.run(screen),
+            Self::Product(command) => command.run(screen),
             Self::GenDeltas(command) => command.run(screen),
             Self::Withdraw(command) => command.run(screen),
             Self::Gc(command) => command.run(screen),

@@ -10,6 +10,7 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 mod line;
 pub(crate) mod man;
+pub(crate) mod product;
 pub(crate) mod publish;
 pub(crate) mod resign;
 pub(crate) mod serve;

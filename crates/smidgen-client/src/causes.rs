@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use smidgen_delta::{ApplyError, Digest, ParseError, full::FullError};
-use smidgen_metadata::VerifyError;
+use smidgen_metadata::{BlobDigest, VerifyError};
 
 use crate::folder::Folder;
 use crate::layout::TrustFile;
@@ -283,9 +283,9 @@ pub enum BlobError {
         /// What was fetched.
         url: ShownUrl,
         /// Digest of what came.
-        found: Digest,
+        found: BlobDigest,
         /// Digest that was signed.
-        expected: Digest,
+        expected: BlobDigest,
     },
     /// A kept build is not what its name says.
     #[error("{} has digest {found}; it was damaged on this disk and was removed: try again", path.display())]

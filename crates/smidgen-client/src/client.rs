@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smidgen_metadata::{Blake3, Name};
+use smidgen_metadata::{Name, RawMetadata, RoleKind, Root, Shard, Shards};
 use url::Url;
 
 use crate::blocking_work::off_loop;
@@ -27,6 +27,8 @@ use crate::transport::Transport;
 pub struct Client {
     pub(crate) config: Config,
     pub(crate) base: Url,
+    /// The name that the repository of this line must carry, where the shipped root says it.
+    pub(crate) repository: Option<Name>,
     pub(crate) folder: Folder,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -48,9 +50,13 @@ impl Client {
     /// # Errors
     /// [`SetupError::Url`].
     pub fn with_transport(config: Config, transport: impl Transport + 'static) -> Result<Self, Error> {
-        let base = folder_url(&config.url)?;
+        let (base, repository) = match shard_of(&config) {
+            Some(shard) => (shard_url(folder_url(&config.url)?, &shard.folder)?, Some(shard.name)),
+            None => (folder_url(&config.url)?, None),
+        };
         Ok(Self {
             base,
+            repository,
             folder: Folder::new(Arc::new(Disk), config.dir.clone()),
             transport: Arc::new(transport),
             clock: Arc::new(SystemClock),
@@ -184,8 +190,7 @@ impl Client {
     }
 
     pub(crate) fn blob_url(&self, blob: &Blob) -> Result<Url, Error> {
-        let blake3 = Blake3::from_bytes(*blob.digest.as_bytes());
-        self.join(&smidgen_metadata::Blob { size: blob.size, blake3 }.path())
+        self.join(&smidgen_metadata::Blob { size: blob.size, digest: blob.digest }.path())
     }
 
     fn join(&self, path: &str) -> Result<Url, Error> {
@@ -202,6 +207,25 @@ impl Client {
         };
         format!("{}/{}/{} with {plugins}", line.product, line.channel, line.platform)
     }
+}
+
+/// Where the line is among the shards under the root that ships with the program; `None` if that root names none.
+///
+/// The root is believed because it ships with the program. One that cannot be read is no matter here: the first refresh
+/// says what is wrong with it.
+fn shard_of(config: &Config) -> Option<Shard> {
+    let limits = &config.limits.metadata;
+    let raw = RawMetadata::parse(&config.root, RoleKind::Root, limits).ok()?;
+    let root: Root = raw.read_unverified().ok()?;
+    Some(Shards::of(&root).ok()??.of_line(config.line.id()))
+}
+
+/// A shard's folder below the address of the whole.
+fn shard_url(base: Url, folder: &str) -> Result<Url, Error> {
+    if folder.is_empty() {
+        return Ok(base);
+    }
+    base.join(&format!("{folder}/")).map_err(|_| SetupError::Url { url: (&base).into() }.into())
 }
 
 /// The address as a folder: its path ends in a slash, so that files are joined below it and not beside it.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use smidgen_delta::Digest;
-use smidgen_metadata::RoleName;
+use smidgen_metadata::{BlobDigest, RoleName};
 
 /// With the extension and the ending of an unfinished file it fits into the 255 bytes of a name.
 const LONGEST_STEM: usize = 200;
@@ -117,7 +117,7 @@ impl Layout {
     }
 
     /// A blob while it is downloaded, by the digest it must have in the end.
-    pub(crate) fn part(&self, blob: &Digest) -> PathBuf {
+    pub(crate) fn part(&self, blob: &BlobDigest) -> PathBuf {
         self.incoming().join(format!("{blob}.part"))
     }
 

@@ -4,7 +4,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use smidgen_delta::{Digest, blake3};
+use smidgen_delta::blake3;
+use smidgen_metadata::{Blake3, BlobDigest};
 
 use crate::error::StorageError;
 use crate::folder::{Folder, step};
@@ -25,7 +26,7 @@ pub(crate) struct Part {
 
 impl Part {
     /// Goes on with what an earlier run left, if that can be the beginning of a blob of `size` bytes.
-    pub(crate) fn open(folder: &Folder, blob: &Digest, size: u64) -> Result<Self, StorageError> {
+    pub(crate) fn open(folder: &Folder, blob: &BlobDigest, size: u64) -> Result<Self, StorageError> {
         let path = folder.layout.part(blob);
         let facts = folder.facts(&path)?;
         let Some(facts) = facts.filter(|facts| facts.is_file && facts.size <= size) else {
@@ -77,8 +78,8 @@ impl Part {
     }
 
     /// The digest of what is here.
-    pub(crate) fn digest(&self) -> Digest {
-        self.hasher.finalize().into()
+    pub(crate) fn digest(&self) -> BlobDigest {
+        Blake3::from_bytes(self.hasher.finalize().into()).to_blob()
     }
 
     pub(crate) fn path(&self) -> &PathBuf {

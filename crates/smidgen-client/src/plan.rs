@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use smidgen_delta::{Codec, Digest};
-use smidgen_metadata::{Blake3, Policy, Release, Severity};
+use smidgen_metadata::{Blake3, BlobDigest, Policy, Release, Severity};
 
 use crate::check::Check;
 use crate::client::Client;
@@ -86,9 +86,8 @@ pub enum Way {
 pub struct Blob {
     /// Size in bytes.
     pub size: u64,
-    /// BLAKE3 of its bytes.
-    #[serde(serialize_with = "crate::state::digest_text::serialize")]
-    pub digest: Digest,
+    /// The first sixteen bytes of the BLAKE3 of its bytes.
+    pub digest: BlobDigest,
     /// Bytes of it that an earlier run left here.
     pub here: u64,
 }
@@ -251,22 +250,21 @@ impl Client {
         let installed = check.installed.digest();
         let limits = &self.config.limits.delta;
         for patch in &release.patches {
-            let fits = installed.is_some_and(|digest| digest.prefix() == *patch.old.as_bytes())
-                && patch.memory <= limits.max_memory
+            let fits = installed.is_some_and(|digest| digest.as_bytes().starts_with(patch.old.as_bytes()))
+                && patch.memory() <= limits.max_memory
                 && patch.codec.parse::<Codec>().is_ok();
             if fits {
-                let blob = self.blob(patch.size, patch.blake3)?;
-                ways.push(Way::Patch { codec: patch.codec.to_string(), blob, memory: patch.memory });
+                let blob = self.blob(patch.size, patch.digest)?;
+                ways.push(Way::Patch { codec: patch.codec.to_string(), blob, memory: patch.memory() });
             }
         }
         if installed.is_none() || self.config.full_copies == FullCopies::Allowed {
-            ways.push(Way::Full { blob: self.blob(release.full.size, release.full.blake3)? });
+            ways.push(Way::Full { blob: self.blob(release.full.size, release.full.digest)? });
         }
         Ok(ways)
     }
 
-    fn blob(&self, size: u64, blake3: Blake3) -> Result<Blob, Error> {
-        let digest = digest_of(blake3);
+    fn blob(&self, size: u64, digest: BlobDigest) -> Result<Blob, Error> {
         let facts = self.folder.facts(&self.folder.layout.part(&digest))?;
         let here = facts.map_or(0, |facts| facts.size);
         Ok(Blob { size, digest, here: if here <= size { here } else { 0 } })

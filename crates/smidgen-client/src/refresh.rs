@@ -1,6 +1,8 @@
 //! Brings trusted metadata up to date: the edge poll, which is one request where nothing has changed, and the whole
 //! procedure of the TUF specification.
 
+use std::collections::BTreeSet;
+
 use smidgen_metadata::{Changed, Request as Wanted, Role as _, Stored, Timestamp, TrustedSet};
 
 use crate::blocking_work::off_loop;
@@ -68,6 +70,7 @@ impl<'a> Refresh<'a> {
     /// Returns a set whose targets are trusted and current.
     pub(crate) async fn run(&mut self, effort: Effort) -> Result<TrustedSet, Error> {
         self.client.observer.event(&Event::Checking);
+        self.leave_other_shard().await?;
         let mut set = match effort {
             Effort::Edge if !self.is_root_probe_due() => match self.poll_edge().await? {
                 Edge::Unchanged(set) => *set,
@@ -111,10 +114,26 @@ impl<'a> Refresh<'a> {
                 }
             }
         };
-        if let Some(name) = &self.store.repository {
+        let expected = self.client.repository.as_deref();
+        if let Some(name) = expected.or(self.store.repository.as_deref()) {
             set.pin_repository(name)?;
         }
         Ok(set)
+    }
+
+    /// Another build line may be in another shard: what is stored of the one before it then counts for nothing. The
+    /// shipped root says so, not the server.
+    async fn leave_other_shard(&mut self) -> Result<(), Error> {
+        let Some(expected) = self.client.repository.as_deref() else { return Ok(()) };
+        if self.store.repository.as_deref().is_some_and(|known| known != expected) {
+            self.forget(&[TrustFile::Timestamp, TrustFile::Snapshot]).await?;
+            (self.store.timestamp, self.store.snapshot, self.store.repository) = (None, None, None);
+            // A role of the same name and version says something else there.
+            let folder = self.folder.clone();
+            let forget = move || Ok(TrustStore::keep_roles(&folder, &BTreeSet::new())?);
+            off_loop("clearing up metadata", forget).await?;
+        }
+        Ok(())
     }
 
     fn load_stored_timestamp(&self, set: &mut TrustedSet) -> Result<Option<Stored>, Error> {

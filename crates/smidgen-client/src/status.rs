@@ -147,12 +147,11 @@ impl Known {
         let id = line.id();
         let line = stored_line(folder, &set, line)?;
         let newest = line.newest()?;
-        let installed = state.installed.as_ref().filter(|build| build.line == id.as_str());
+        let installed = state.installed.as_ref().filter(|build| build.line == id.to_string());
         let skipped = installed.filter(|build| build.sequence < newest.sequence);
-        let patches = newest
-            .patches
-            .iter()
-            .filter(|patch| installed.is_some_and(|build| build.digest.prefix() == *patch.old.as_bytes()));
+        let patches = newest.patches.iter().filter(|patch| {
+            installed.is_some_and(|build| build.digest.as_bytes().starts_with(patch.old.as_bytes()))
+        });
         let smallest = patches.map(|patch| patch.size).chain([newest.full.size]).min()?;
         let is_installed = installed.is_some_and(|build| build.digest == digest_of(newest.blake3));
         Some(Self {

@@ -71,14 +71,21 @@ digest! {
 }
 
 digest! {
-    /// BLAKE3 of a build or a blob. Metadata only carries it: this crate never hashes with BLAKE3.
+    /// BLAKE3 of a build. Metadata only carries it: this crate never hashes with BLAKE3.
     Blake3, 32
 }
 
 digest! {
-    /// The first eight bytes of a build digest: enough to tell the builds of one line apart. What was found by it is
-    /// still compared in full before it counts.
-    BuildPrefix, 8
+    /// The first sixteen bytes of the BLAKE3 of a blob. Nobody finds other bytes with the same ones (2^128 attempts),
+    /// and half a digest is what six blobs an entry can afford: what a blob leads to is compared with the whole
+    /// [`Blake3`] of the build anyway.
+    BlobDigest, 16
+}
+
+digest! {
+    /// The first four bytes of a build digest: enough to tell the few dozen builds of one line apart. What was found by
+    /// it is still compared in full before it counts.
+    BuildPrefix, 4
 }
 
 impl Sha256 {
@@ -89,14 +96,23 @@ impl Sha256 {
 }
 
 impl Blake3 {
-    /// The first eight bytes, by which histories and patches name a build.
+    /// The first four bytes, by which histories and patches name a build.
     pub fn prefix(&self) -> BuildPrefix {
-        let mut prefix = [0_u8; 8];
-        for (to, from) in prefix.iter_mut().zip(self.0) {
-            *to = from;
-        }
-        BuildPrefix(prefix)
+        BuildPrefix(first(&self.0))
     }
+
+    /// The first sixteen bytes, by which blobs are named.
+    pub fn to_blob(&self) -> BlobDigest {
+        BlobDigest(first(&self.0))
+    }
+}
+
+fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut first = [0_u8; N];
+    for (to, from) in first.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    first
 }
 
 #[cfg(test)]
@@ -108,7 +124,11 @@ mod tests {
         let digest = Sha256::of(b"");
         assert_eq!(digest.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(digest.to_string().parse::<Sha256>().unwrap(), digest);
-        assert_eq!(Blake3::from_bytes(*digest.as_bytes()).prefix().to_string(), "e3b0c44298fc1c14");
+        assert_eq!(Blake3::from_bytes(*digest.as_bytes()).prefix().to_string(), "e3b0c442");
+        assert_eq!(
+            Blake3::from_bytes(*digest.as_bytes()).to_blob().to_string(),
+            "e3b0c44298fc1c149afbf4c8996fb924"
+        );
         assert!("e3".parse::<Sha256>().is_err());
     }
 }

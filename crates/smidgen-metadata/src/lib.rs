@@ -49,6 +49,7 @@ mod pattern;
 mod release;
 mod role;
 mod root;
+mod shards;
 #[cfg(feature = "sign")]
 pub mod sign;
 mod snapshot;
@@ -60,7 +61,7 @@ mod trusted_set;
 mod verified;
 
 pub use delegations::{Delegated, DelegatedRole, Delegations, Scope, SuccinctRoles};
-pub use digest::{Blake3, BuildPrefix, DigestError, Sha256};
+pub use digest::{Blake3, BlobDigest, BuildPrefix, DigestError, Sha256};
 pub use envelope::RawMetadata;
 pub use error::{Authority, VerifyError};
 pub use fields::Malformed;
@@ -72,10 +73,13 @@ pub use release::{
 };
 pub use role::{Hashes, Header, MetaFile, Role, RoleKind, RoleName, SPEC_VERSION, encode_name};
 pub use root::{RoleKeys, Root};
+pub use shards::{Shard, Shards, ShardsError};
 pub use snapshot::Snapshot;
 pub use target_check::{TargetCheck, TargetMismatch};
 pub use targets::{Target, Targets};
 pub use time::{Timestamp, TimestampError};
 pub use timestamp::TimestampRole;
+#[cfg(feature = "sign")]
+pub use trusted_set::Delegation;
 pub use trusted_set::{Changed, Request, Search, Sought, Stored, TrustedSet};
 pub use verified::Verified;

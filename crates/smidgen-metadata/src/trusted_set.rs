@@ -4,6 +4,8 @@
 //! of section 5 of the specification 1.0.x, restated in our words.
 
 mod listed;
+#[cfg(feature = "sign")]
+mod publisher;
 mod search;
 
 use std::collections::BTreeSet;
@@ -21,6 +23,8 @@ use crate::time::Timestamp;
 use crate::timestamp::TimestampRole;
 use crate::verified::Verified;
 
+#[cfg(feature = "sign")]
+pub use publisher::Delegation;
 pub use search::{Search, Sought};
 
 /// What a client trusts during one refresh.

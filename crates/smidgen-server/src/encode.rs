@@ -10,7 +10,7 @@ use bytes::Bytes;
 use smidgen_delta::diff::{CodecChoice, DiffError, DiffOptions, diff};
 use smidgen_delta::full::{self, Expected, FullError, FullOptions};
 use smidgen_delta::{ApplyError, Digest, Limits, ParseError, Patch};
-use smidgen_metadata::{Blake3, Blob, NameError, PatchEntry};
+use smidgen_metadata::{Blake3, Blob, BlobDigest, NameError, PatchEntry};
 
 use crate::digests::{Digests, Hashers};
 use crate::mapped::{Frozen, Scratch};
@@ -134,7 +134,7 @@ pub enum EncodeError {
 pub(crate) fn full_copy(build: &Build, limits: &Limits) -> Result<MadeFull, EncodeError> {
     let bytes = full::compress(&build.bytes, &FullOptions::default())?;
     full::expand(&*bytes, &mut Comparing(&build.bytes), build.expected(), limits)?;
-    let blob = Blob { size: bytes.len() as u64, blake3: blake3_of(Digest::of(&bytes)) };
+    let blob = Blob { size: bytes.len() as u64, digest: blob_digest(Digest::of(&bytes)) };
     Ok(MadeFull { bytes: bytes.into(), blob })
 }
 
@@ -162,10 +162,15 @@ pub(crate) fn patch(
         old: blake3_of(old.digest).prefix(),
         codec: header.codec.to_string().parse()?,
         size: bytes.len() as u64,
-        blake3: blake3_of(Digest::of(&bytes)),
-        memory: header.apply_memory(),
+        digest: blob_digest(Digest::of(&bytes)),
+        memory_mib: PatchEntry::mebibytes(header.apply_memory()),
     };
     Ok(Attempt::Made(MadePatch { bytes: bytes.into(), entry, cost: cost() }))
+}
+
+/// The digest by which metadata names a blob.
+pub(crate) fn blob_digest(digest: Digest) -> BlobDigest {
+    blake3_of(digest).to_blob()
 }
 
 /// The digest as metadata carries it.

@@ -3,7 +3,8 @@
 //! | file | signs | belongs |
 //! |---|---|---|
 //! | `root-1` `root-2` `root-3` | root, any two of the three | offline, in different places |
-//! | `targets` | which builds exist | with the release pipeline |
+//! | `targets` | which products there are, and who signs their releases | offline |
+//! | `release` | which releases there are | with the release pipeline |
 //! | `snapshot` | which metadata belongs together | with the release pipeline |
 //! | `timestamp` | that this is still the newest state | wherever it is signed again every few hours |
 //!

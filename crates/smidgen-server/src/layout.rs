@@ -4,49 +4,36 @@ use crate::store::{LOCK_FILE, NEXT};
 
 /// The folder of signed metadata.
 pub(crate) const METADATA: &str = "metadata";
-/// The folder of full copies and patches, named by the BLAKE3 of their bytes.
+/// The folder of full copies and patches, named by the beginning of the BLAKE3 of their bytes.
 pub(crate) const BLOBS: &str = "blobs";
 /// The folder of raw files for TUF clients that know nothing of blobs.
 pub(crate) const TARGETS: &str = "targets";
 /// The only file that changes in place.
 pub(crate) const TIMESTAMP: &str = "metadata/timestamp.json";
 
-/// A role that has its version in its file's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Versioned {
-    Root,
-    Snapshot,
-    Targets,
+/// Where a version of a role is: `metadata/N.role.json`. Every role but timestamp has its version in its file's name.
+pub(crate) fn role_key(role: &str, version: u64) -> String {
+    format!("{METADATA}/{version}.{role}.json")
 }
 
-impl Versioned {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Root => "root",
-            Self::Snapshot => "snapshot",
-            Self::Targets => "targets",
-        }
-    }
+/// The role and the version that `key` is for.
+pub(crate) fn role_of(key: &str) -> Option<(&str, u64)> {
+    let name = key.strip_prefix(METADATA)?.strip_prefix('/')?.strip_suffix(".json")?;
+    // No version holds a dot, but the name of a product may.
+    let (version, role) = name.split_once('.')?;
+    let number: u64 = version.parse().ok()?;
+    (number.to_string() == version && is_role(role)).then_some((role, number))
+}
 
-    /// `metadata/N.role.json`.
-    pub(crate) fn key(self, version: u64) -> String {
-        format!("{METADATA}/{version}.{}.json", self.as_str())
-    }
-
-    /// The version in `key`, if it is a file of this role.
-    pub(crate) fn version(self, key: &str) -> Option<u64> {
-        let name = key.strip_prefix(METADATA)?.strip_prefix('/')?;
-        let version = name.strip_suffix(".json")?.strip_suffix(self.as_str())?.strip_suffix('.')?;
-        let number: u64 = version.parse().ok()?;
-        (number.to_string() == version).then_some(number)
-    }
+fn is_role(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-~".contains(&byte))
 }
 
 /// What a file in a repository is, by its name alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A versioned role.
-    Role(Versioned, u64),
+pub(crate) enum Kind<'a> {
+    /// A version of a role.
+    Role(&'a str, u64),
     /// `timestamp.json`.
     Timestamp,
     /// A new `timestamp.json` on its way: the leftover of a crash, unless somebody is publishing now.
@@ -63,14 +50,11 @@ pub(crate) enum Kind {
     Foreign,
 }
 
-impl Kind {
-    pub(crate) fn of(key: &str) -> Self {
-        for role in [Versioned::Root, Versioned::Snapshot, Versioned::Targets] {
-            if let Some(version) = role.version(key) {
-                return Self::Role(role, version);
-            }
-        }
-        if key == TIMESTAMP {
+impl<'a> Kind<'a> {
+    pub(crate) fn of(key: &'a str) -> Self {
+        if let Some((role, version)) = role_of(key) {
+            Self::Role(role, version)
+        } else if key == TIMESTAMP {
             Self::Timestamp
         } else if key.strip_suffix(NEXT) == Some(TIMESTAMP) {
             Self::NextTimestamp
@@ -88,14 +72,21 @@ impl Kind {
     }
 }
 
-fn is_digest(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+/// Lower-case digits of a SHA-256.
+const SHA256_DIGITS: usize = 64;
+/// Lower-case digits of the name of a blob.
+const BLOB_DIGITS: usize = 32;
+
+fn is_digest(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn is_blob(key: &str) -> bool {
     let mut parts = key.split('/');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(BLOBS), Some(folder), Some(name), None) => is_digest(name) && name.get(..2) == Some(folder),
+        (Some(BLOBS), Some(folder), Some(name), None) => {
+            is_digest(name, BLOB_DIGITS) && name.get(..2) == Some(folder)
+        }
         _ => false,
     }
 }
@@ -103,7 +94,10 @@ fn is_blob(key: &str) -> bool {
 fn is_raw(key: &str) -> bool {
     let Some((folder, file)) = key.rsplit_once('/') else { return false };
     let in_targets = folder.split('/').next() == Some(TARGETS);
-    in_targets && file.split_once('.').is_some_and(|(digest, name)| is_digest(digest) && !name.is_empty())
+    in_targets
+        && file
+            .split_once('.')
+            .is_some_and(|(digest, name)| is_digest(digest, SHA256_DIGITS) && !name.is_empty())
 }
 
 #[cfg(test)]
@@ -112,28 +106,36 @@ mod tests {
 
     #[test]
     fn reads_back_only_the_names_that_it_writes() {
-        assert_eq!(Versioned::Targets.key(12), "metadata/12.targets.json");
-        assert_eq!(Versioned::Targets.version("metadata/12.targets.json"), Some(12));
+        assert_eq!(role_key("targets", 12), "metadata/12.targets.json");
+        assert_eq!(role_of("metadata/12.targets.json"), Some(("targets", 12)));
+        assert_eq!(role_of(&role_key("editor~3f", 7)), Some(("editor~3f", 7)));
+        assert_eq!(role_of(&role_key("node.js", 7)), Some(("node.js", 7)));
         for other in [
-            "metadata/12.root.json",
             "metadata/012.targets.json",
             "metadata/+1.targets.json",
+            "metadata/.targets.json",
+            "metadata/1..json",
+            "metadata/timestamp.json",
+            "metadata/1.a b.json",
+            "metadata/a/1.targets.json",
             "12.targets.json",
         ] {
-            assert_eq!(Versioned::Targets.version(other), None, "{other}");
+            assert_eq!(role_of(other), None, "{other}");
         }
     }
 
     #[test]
     fn tells_what_a_file_is_from_its_name() {
         let digest = "ab".repeat(32);
+        let blob = "ab".repeat(16);
         for (key, kind) in [
-            ("metadata/3.snapshot.json", Kind::Role(Versioned::Snapshot, 3)),
+            ("metadata/3.snapshot.json", Kind::Role("snapshot", 3)),
             ("metadata/timestamp.json", Kind::Timestamp),
             ("metadata/timestamp.json.next", Kind::NextTimestamp),
-            (&format!("blobs/ab/{digest}"), Kind::Blob),
-            (&format!("blobs/ac/{digest}"), Kind::Foreign),
-            (&format!("blobs/{digest}"), Kind::Foreign),
+            (&format!("blobs/ab/{blob}"), Kind::Blob),
+            (&format!("blobs/ac/{blob}"), Kind::Foreign),
+            (&format!("blobs/ab/{digest}"), Kind::Foreign),
+            (&format!("blobs/{blob}"), Kind::Foreign),
             (&format!("targets/editor/stable/x/y/1/{digest}.editor"), Kind::Raw),
             (&format!("targets/{digest}.editor.bin"), Kind::Raw),
             (&format!("targets/{digest}"), Kind::Foreign),

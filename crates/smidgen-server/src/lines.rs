@@ -7,6 +7,7 @@ use smidgen_metadata::canonical::Value;
 use smidgen_metadata::{Blob, BuildLine, Line, PluginRelease, Target, Targets};
 
 use crate::layout::TARGETS;
+use crate::repository::State;
 
 /// A build line and its releases.
 #[derive(Clone, Debug)]
@@ -23,8 +24,19 @@ pub(crate) struct NotALine {
     pub(crate) reason: String,
 }
 
-/// Reads every build line that `targets` lists. What is no release is told apart, not passed over.
-pub(crate) fn read(targets: &Targets) -> (Vec<ListedLine>, Vec<NotALine>) {
+/// Reads every build line of a state that was loaded whole. What is no release is told apart, not passed over.
+pub(crate) fn read(state: &State) -> (Vec<ListedLine>, Vec<NotALine>) {
+    let (mut lines, mut others) = (Vec::new(), Vec::new());
+    for (_, role) in state.listing().chain([("targets", state.targets())]) {
+        let (found, strange) = read_role(role);
+        lines.extend(found);
+        others.extend(strange);
+    }
+    (lines, others)
+}
+
+/// The same for one role.
+pub(crate) fn read_role(targets: &Targets) -> (Vec<ListedLine>, Vec<NotALine>) {
     let mut ids = BTreeMap::new();
     let mut others = Vec::new();
     for (path, target) in &targets.targets {
@@ -65,6 +77,11 @@ fn line_of(path: &str, target: &Target) -> Option<BuildLine> {
     path.starts_with(&line.target_prefix()).then_some(line)
 }
 
+/// Every file that a state lists, whatever it is for: raw files, full copies and patches.
+pub(crate) fn files_of_state(state: &State) -> BTreeSet<String> {
+    state.listing().map(|(_, role)| role).chain([state.targets()]).flat_map(files).collect()
+}
+
 /// Every file that `targets` lists, whatever it is for: raw files, full copies and patches. Read from the bare entries, so
 /// that one which is no release keeps its files as well.
 pub(crate) fn files(targets: &Targets) -> BTreeSet<String> {
@@ -91,5 +108,5 @@ pub(crate) fn files(targets: &Targets) -> BTreeSet<String> {
 
 fn blob(digest: &Value) -> Option<String> {
     let Value::String(digest) = digest else { return None };
-    Some(Blob { size: 0, blake3: digest.parse().ok()? }.path())
+    Some(Blob { size: 0, digest: digest.parse().ok()? }.path())
 }

@@ -16,16 +16,19 @@ use std::path::PathBuf;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use smidgen_delta::diff::CodecChoice;
-use smidgen_metadata::{BuildLine, LineId, Name, PluginRelease, Severity};
+use smidgen_metadata::sign::next_targets;
+use smidgen_metadata::{BuildLine, LineId, Name, PluginRelease, Role as _, Severity};
 
 use artifact::Artifact;
 pub(crate) use artifact::line_label;
 pub use error::PublishError;
+pub(crate) use old::Older;
 use plan::{Plan, Planned};
 
 use crate::budget::Budget;
 use crate::keys::Keys;
-use crate::repository::{Depth, Repository, Signers};
+use crate::repository::products::delegation;
+use crate::repository::{Depth, LIFETIMES, Repository, Signers, State, is_due};
 use crate::store::Store;
 use crate::{Event, Reporter};
 
@@ -74,7 +77,8 @@ impl PublishRequest {
 pub struct PublishOptions {
     /// Patches are made from this many previous builds of the line, newest first.
     pub previous: usize,
-    /// So many of the newest releases of a line stay listed, for clients that hold, pin or roll back.
+    /// So many of the newest releases of a line stay listed, of which clients take the newest. Every client of the line
+    /// fetches the entries of all of them with each update. Patches need none: `gc` keeps builds to make them from.
     pub listed: usize,
     /// Which codec makes the patches; by default each is tried and the smallest result taken.
     pub codec: CodecChoice,
@@ -90,7 +94,7 @@ impl Default for PublishOptions {
     fn default() -> Self {
         Self {
             previous: 5,
-            listed: 6,
+            listed: 1,
             codec: CodecChoice::Smallest,
             raw: true,
             budget: Budget::default(),
@@ -186,14 +190,15 @@ pub async fn publish(
     reporter: &dyn Reporter,
 ) -> Result<PublishReport, PublishError> {
     let reports = publish_all(repository, keys, vec![request], options, reporter).await?;
-    let none = || PublishError::Worker { reason: "one build gave no report".into() };
-    reports.into_iter().next().ok_or_else(none)
+    reports.into_iter().next().ok_or_else(no_report)
 }
 
-/// Publishes several builds, of different lines, in one step: clients see all of them or none.
+/// Publishes several builds, of different lines. Those of one repository, or of one shard, appear in one step: clients see
+/// all of them or none. Shards are independent of each other, and so are the clients of one of the other.
 ///
 /// # Errors
-/// [`PublishError`]; what clients see was not changed.
+/// [`PublishError`]; what clients of the shard that failed, and of those after it, see was not changed. The same call
+/// again finishes the job.
 pub async fn publish_all(
     repository: &Repository,
     keys: &Keys,
@@ -203,32 +208,77 @@ pub async fn publish_all(
 ) -> Result<Vec<PublishReport>, PublishError> {
     reporter.event(&Event::Started { artifacts: requests.len() });
     refuse_same_line(&requests)?;
+    let shards = repository.shards().await?;
+    let count = requests.len();
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    for (place, request) in requests.into_iter().enumerate() {
+        let part = repository.part(shards.as_ref(), &request.line());
+        let group = groups.entry(part.folder().to_owned()).or_insert_with(|| Group::new(part));
+        group.places.push(place);
+        group.requests.push(request);
+    }
+    let mut reports: BTreeMap<usize, PublishReport> = BTreeMap::new();
+    for Group { part, places, requests } in groups.into_values() {
+        let published = publish_group(repository, &part, keys, requests, options, reporter).await?;
+        reports.extend(places.into_iter().zip(published));
+    }
+    if reports.len() == count { Ok(reports.into_values().collect()) } else { Err(no_report()) }
+}
+
+/// What goes to one shard.
+struct Group {
+    part: Repository,
+    /// Which of all requests these are.
+    places: Vec<usize>,
+    requests: Vec<PublishRequest>,
+}
+
+impl Group {
+    fn new(part: Repository) -> Self {
+        Self { part, places: Vec::new(), requests: Vec::new() }
+    }
+}
+
+async fn publish_group(
+    home: &Repository,
+    part: &Repository,
+    keys: &Keys,
+    requests: Vec<PublishRequest>,
+    options: &PublishOptions,
+    reporter: &dyn Reporter,
+) -> Result<Vec<PublishReport>, PublishError> {
+    let lines: BTreeSet<BuildLine> = requests.iter().map(PublishRequest::line).collect();
     // Before any work: a run that cannot sign in the end should say so now.
-    let signers = Signers::read(keys, repository.load().await?.root())?;
+    let state = prepare(home, part, keys, &lines, reporter).await?;
+    let products: BTreeSet<String> = lines.iter().map(|line| line.product.to_string()).collect();
+    let mut signers = Signers::read_for_products(keys, &state, products.clone())?;
+    let mut signed_for = state.next_targets().version();
     let mut artifacts = read_builds(requests, options, reporter).await?;
     let mut stored = BTreeSet::new();
     for _ in 0..ATTEMPTS {
-        let lock = repository.lock(reporter).await?;
-        let state = repository.load().await?;
-        let planned = match plan::plan(state.targets(), &artifacts, options)? {
+        let lock = part.lock(reporter).await?;
+        let state = part.load_lines(&lines).await?;
+        let planned = match plan::plan(&state, &artifacts, options)? {
             Plan::Ready(planned) => planned,
             Plan::Work(work) => {
                 drop(lock);
-                work::run(repository, &mut artifacts, work, options, reporter).await?;
+                work::run(part, &mut artifacts, work, options, reporter).await?;
                 continue;
             }
         };
         // Long uploads come before the lock, but what was uploaded must still be there under it.
-        if !are_stored(repository.store(), &planned, &mut stored).await? {
+        if !are_stored(part.store(), &planned, &mut stored).await? {
             drop(lock);
-            store_files(repository.store(), &planned, &mut stored, reporter).await?;
+            store_files(part.store(), &planned, &mut stored, reporter).await?;
             continue;
         }
         if planned.iter().any(|planned| !planned.listed) {
-            let mut targets = state.targets().clone();
-            plan::write(&mut targets, &artifacts, &planned, options)?;
-            let depth = Depth::Targets(targets.targets);
-            match repository.commit(&lock, &state, depth, &signers, reporter).await {
+            if state.next_targets().version() != signed_for {
+                signers = Signers::read_for_products(keys, &state, products.clone())?;
+                signed_for = state.next_targets().version();
+            }
+            let depth = Depth::Lines(plan::changed_lines(&state, &artifacts, &planned, options)?);
+            match part.commit(&lock, &state, depth, &signers, reporter).await {
                 Err(error) if error.is_conflict() => continue,
                 committed => committed?,
             };
@@ -237,6 +287,42 @@ pub async fn publish_all(
         return Ok(report(&artifacts, planned, reporter));
     }
     Err(PublishError::Outrun { attempts: ATTEMPTS })
+}
+
+/// Makes sure that the repository or shard exists and that targets delegate the products.
+async fn prepare(
+    home: &Repository,
+    part: &Repository,
+    keys: &Keys,
+    lines: &BTreeSet<BuildLine>,
+    reporter: &dyn Reporter,
+) -> Result<State, PublishError> {
+    let is_shard = !part.folder().is_empty();
+    if is_shard && !part.exists().await? {
+        let lock = part.lock(reporter).await?;
+        if !part.exists().await? {
+            match part.found(&lock, keys, reporter).await {
+                Err(error) if !error.is_conflict() => return Err(error.into()),
+                _ => {}
+            }
+        }
+    }
+    let state = part.load_lines(lines).await?;
+    let products: BTreeSet<&Name> = lines.iter().map(|line| &line.product).collect();
+    if is_due(state.next_targets().expires(), LIFETIMES.targets, home.now()) {
+        // Where the targets key is at hand, nobody has to remember it.
+        home.renew_targets(keys, |targets, expires| next_targets(Some(targets), expires), reporter).await?;
+    }
+    let unknown = |product: &&&Name| delegation(state.next_targets(), product.as_str()).is_none();
+    let unknown: Vec<Name> = products.iter().filter(unknown).map(|product| (**product).clone()).collect();
+    for product in unknown {
+        home.add_product(keys, product, reporter).await?;
+    }
+    Ok(part.load_lines(lines).await?)
+}
+
+fn no_report() -> PublishError {
+    PublishError::Worker { reason: "one build gave no report".into() }
 }
 
 fn refuse_same_line(requests: &[PublishRequest]) -> Result<(), PublishError> {

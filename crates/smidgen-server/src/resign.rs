@@ -1,11 +1,15 @@
 //! Signing again what is about to expire, without changing what it says.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
-use smidgen_metadata::{RoleKind, Timestamp};
+use smidgen_metadata::sign::next_targets;
+use smidgen_metadata::{PublicKey, Role as _, RoleKind, RoleName, Root, Timestamp};
 
 use crate::Reporter;
 use crate::keys::Keys;
-use crate::repository::{Depth, LIFETIMES, Repository, RepositoryError, Signers, State};
+use crate::repository::products::{Authorised, product_of};
+use crate::repository::{Depth, LIFETIMES, Repository, RepositoryError, Signers, State, is_due};
 
 /// What to sign again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,71 +33,142 @@ pub struct ResignReport {
 /// A role with its new version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SignedRole {
-    /// `targets`, `snapshot` or `timestamp`.
-    pub role: &'static str,
+    /// The shard's folder; left out where there are no shards.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub shard: String,
+    /// `targets`, `snapshot`, `timestamp`, or the role of a product or build line.
+    pub role: String,
     /// Its version.
     pub version: u64,
     /// When it expires.
     pub expires: Timestamp,
 }
 
-/// Signs metadata again, with new expiry and nothing else changed.
+/// Signs metadata again, in all shards, with new expiry and nothing else changed. Targets that were signed offline since the
+/// last commit come in force with it.
 ///
 /// # Errors
-/// [`RepositoryError`]; what clients see was not changed.
+/// [`RepositoryError`]; what clients of the shard that failed, and of those after it, see was not changed.
 pub async fn resign(
     repository: &Repository,
     keys: &Keys,
     scope: ResignScope,
     reporter: &dyn Reporter,
 ) -> Result<ResignReport, RepositoryError> {
+    let mut report = ResignReport { roles: Vec::new() };
+    if scope != ResignScope::TimestampOnly {
+        resign_targets(repository, keys, scope, reporter).await?;
+    }
+    for part in repository.parts().await? {
+        report.roles.extend(resign_part(&part, keys, scope, reporter).await?);
+    }
+    Ok(report)
+}
+
+/// Targets are signed once for all shards, where their key is at hand.
+async fn resign_targets(
+    home: &Repository,
+    keys: &Keys,
+    scope: ResignScope,
+    reporter: &dyn Reporter,
+) -> Result<(), RepositoryError> {
+    let expiry = home.offline_expiries().await?.into_iter().find(|(role, ..)| *role == RoleKind::Targets);
+    let Some((_, _, expires)) = expiry else { return Ok(()) };
+    if scope == ResignScope::Everything || is_due(expires, LIFETIMES.targets, home.now()) {
+        home.renew_targets(keys, |targets, expires| next_targets(Some(targets), expires), reporter).await?;
+    }
+    Ok(())
+}
+
+async fn resign_part(
+    part: &Repository,
+    keys: &Keys,
+    scope: ResignScope,
+    reporter: &dyn Reporter,
+) -> Result<Vec<SignedRole>, RepositoryError> {
+    let load = async || match scope {
+        ResignScope::TimestampOnly => part.load().await,
+        _ => part.load_all().await,
+    };
     loop {
-        let lock = repository.lock(reporter).await?;
-        let before = repository.load().await?;
-        let depth = depth(scope, &before, keys, repository.now())?;
+        let lock = part.lock(reporter).await?;
+        let before = load().await?;
+        let depth = depth(scope, &before, keys, part.now())?;
         let signers = match &depth {
             Depth::Timestamp => Signers::read_for_timestamp(keys, before.root())?,
-            Depth::Snapshot => Signers::read_for_snapshot(keys, before.root())?,
-            Depth::Targets(_) => Signers::read(keys, before.root())?,
+            Depth::Snapshot | Depth::Lines(_) => Signers::read_for_products(keys, &before, [])?,
+            Depth::Roles(roles) => {
+                let products: BTreeSet<String> =
+                    roles.iter().map(|role| product_of(role).to_owned()).collect();
+                Signers::read_for_products(keys, &before, products)?
+            }
         };
-        match repository.commit(&lock, &before, depth, &signers, reporter).await {
+        match part.commit(&lock, &before, depth, &signers, reporter).await {
             Err(error) if error.is_conflict() => continue,
             committed => committed?,
         };
-        let after = repository.load().await?;
-        return Ok(ResignReport { roles: changed(&before, &after) });
+        return Ok(changed(part, &before, &load().await?));
     }
 }
 
 fn depth(scope: ResignScope, state: &State, keys: &Keys, now: Timestamp) -> Result<Depth, RepositoryError> {
-    // Half of the time is left for whoever has the key to notice that nobody signs any more.
-    let is_due = |role, lifetime: u32| {
-        let keys_here = || {
-            let threshold = state.root().roles.get(&role).map_or(1, |role| role.threshold);
-            keys.can_sign(state.root().keys_of(role).map(|(_, key)| key), threshold)
-        };
-        if state.expiry(role) > now.plus_hours(lifetime / 2) { Ok(false) } else { keys_here() }
+    let everything = match scope {
+        ResignScope::TimestampOnly => return Ok(Depth::Timestamp),
+        ResignScope::WhatIsDue => false,
+        ResignScope::Everything => true,
     };
-    let everything = || Depth::Targets(state.targets().targets.clone());
-    Ok(match scope {
-        ResignScope::TimestampOnly => Depth::Timestamp,
-        ResignScope::Everything => everything(),
-        ResignScope::WhatIsDue if is_due(RoleKind::Targets, LIFETIMES.targets)? => everything(),
-        ResignScope::WhatIsDue if is_due(RoleKind::Snapshot, LIFETIMES.snapshot)? => Depth::Snapshot,
-        ResignScope::WhatIsDue => Depth::Timestamp,
+    let root = state.root();
+    if !everything && !can_sign(keys, root, RoleKind::Snapshot)? {
+        return Ok(Depth::Timestamp);
+    }
+    let mut roles = BTreeSet::new();
+    for (name, role) in state.listing() {
+        let is_here = || -> Result<bool, RepositoryError> {
+            match Authorised::of(state.next_targets(), product_of(name)) {
+                Some(signers) => Ok(keys.can_sign(signers.keys.values(), signers.threshold)?),
+                None => Ok(false),
+            }
+        };
+        if everything || (is_due(role.expires(), LIFETIMES.release, now) && is_here()?) {
+            roles.insert(name.to_owned());
+        }
+    }
+    let snapshot_due = is_due(state.expiry(RoleKind::Snapshot), LIFETIMES.snapshot, now);
+    let has_incoming = state.next_targets().version() != state.targets().version();
+    Ok(if !roles.is_empty() {
+        Depth::Roles(roles)
+    } else if everything || snapshot_due || has_incoming {
+        Depth::Snapshot
+    } else {
+        Depth::Timestamp
     })
 }
 
-fn changed(before: &State, after: &State) -> Vec<SignedRole> {
-    let roles = [RoleKind::Targets, RoleKind::Snapshot, RoleKind::Timestamp];
-    let signed = |role: &RoleKind| after.version(*role) != before.version(*role);
+fn can_sign(keys: &Keys, root: &Root, role: RoleKind) -> Result<bool, RepositoryError> {
+    let threshold = root.roles.get(&role).map_or(1, |role| role.threshold);
+    let listed: Vec<&PublicKey> = root.keys_of(role).map(|(_, key)| key).collect();
+    Ok(keys.can_sign(listed, threshold)?)
+}
+
+/// What has another version now: targets, delegated roles, snapshot, timestamp.
+fn changed(part: &Repository, before: &State, after: &State) -> Vec<SignedRole> {
+    let signed = |role: &str, version, expires| SignedRole {
+        shard: part.folder().to_owned(),
+        role: role.to_owned(),
+        version,
+        expires,
+    };
+    let top = |role: RoleKind| {
+        let is_new = after.version(role) != before.version(role);
+        is_new.then(|| signed(role.as_str(), after.version(role), after.expiry(role)))
+    };
+    let mut roles: Vec<SignedRole> = top(RoleKind::Targets).into_iter().collect();
+    for (name, role) in after.listing() {
+        if before.version_of(&RoleName::Delegated(name.to_owned())) != Some(role.version()) {
+            roles.push(signed(name, role.version(), role.expires()));
+        }
+    }
+    roles.extend(top(RoleKind::Snapshot));
+    roles.extend(top(RoleKind::Timestamp));
     roles
-        .into_iter()
-        .filter(signed)
-        .map(|role| SignedRole {
-            role: role.as_str(),
-            version: after.version(role),
-            expires: after.expiry(role),
-        })
-        .collect()
 }

@@ -20,7 +20,10 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion};
+use object_store::prefix::PrefixStore;
+use object_store::{
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
+};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use url::Url;
 
@@ -51,6 +54,12 @@ pub struct Entry {
     pub size: u64,
     /// When it was last written, in seconds since 1970 (UTC).
     pub modified: i64,
+}
+
+impl Entry {
+    fn of(meta: &ObjectMeta) -> Self {
+        Self { key: meta.location.to_string(), size: meta.size, modified: meta.last_modified.timestamp() }
+    }
 }
 
 /// A file as it was read, which [`Store::replace`] compares with what is there.
@@ -117,6 +126,42 @@ impl Store {
     /// The files themselves, for serving them.
     pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
+    }
+
+    /// The store of the folder `prefix` of this one, which need not exist yet.
+    pub(crate) fn below(&self, prefix: &str) -> Self {
+        let objects: Arc<dyn ObjectStore> =
+            Arc::new(PrefixStore::new(Arc::clone(&self.objects), Path::from(prefix)));
+        Self {
+            objects,
+            folder: self.folder.as_ref().map(|folder| folder.join(prefix)),
+            location: format!("{}/{prefix}", self.location.trim_end_matches('/')).into(),
+        }
+    }
+
+    /// Names of the folders, and the files, that are not in any folder. Sorted.
+    pub(crate) async fn top(&self) -> Result<(Vec<String>, Vec<Entry>), StoreError> {
+        let found =
+            self.objects.list_with_delimiter(None).await.map_err(|error| self.fail("", "list", error))?;
+        let mut folders: Vec<String> =
+            found.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
+        folders.sort();
+        let mut files: Vec<Entry> = found.objects.iter().map(Entry::of).collect();
+        files.sort_by(|one, other| one.key.cmp(&other.key));
+        Ok((folders, files))
+    }
+
+    /// Names of the folders in the folder `prefix`, sorted. One that does not exist has none.
+    pub(crate) async fn folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.path(prefix)?;
+        let found = match self.objects.list_with_delimiter(Some(&path)).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(Vec::new()),
+            found => found.map_err(|error| self.fail(prefix, "list", error))?,
+        };
+        let mut names: Vec<String> =
+            found.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// What the caller opened, for messages.
@@ -261,14 +306,7 @@ impl Store {
             Err(object_store::Error::NotFound { .. }) => Vec::new(),
             found => found.map_err(|error| self.fail(prefix, "list", error))?,
         };
-        let mut entries: Vec<Entry> = found
-            .into_iter()
-            .map(|meta| Entry {
-                key: meta.location.to_string(),
-                size: meta.size,
-                modified: meta.last_modified.timestamp(),
-            })
-            .collect();
+        let mut entries: Vec<Entry> = found.iter().map(Entry::of).collect();
         entries.sort_by(|one, other| one.key.cmp(&other.key));
         Ok(entries)
     }

@@ -76,20 +76,49 @@ impl Finding {
 /// How many build lines are checked at once.
 const LINES_AT_ONCE: usize = 4;
 
-/// Reads and checks everything: signatures and expiry of the metadata; digest of every blob and raw file; that every full
-/// copy gives its build, and every patch too, applied with the client's code; and that nothing else lies around.
+/// Reads and checks everything, in all shards: signatures and expiry of the metadata; digest of every blob and raw file; that
+/// every full copy gives its build, and every patch too, applied with the client's code; and that nothing else lies around.
 ///
 /// It goes on after whatever it finds, and returns all of it. Where the metadata itself cannot be trusted, the files
-/// are held against the newest targets metadata that can be read.
+/// are held against the newest metadata that can be read.
 pub async fn verify(repository: &Repository, reporter: &dyn Reporter) -> VerifyReport {
     let mut report = VerifyReport::default();
-    let (state, targets) = metadata::check(repository, &mut report).await;
-    report.repository = state.map(|state| state.name().clone());
-    let Some(targets) = targets else {
-        strays::check(repository, None, &mut report).await;
+    match repository.parts().await {
+        Ok(parts) => {
+            report.repository = repository.shards().await.ok().flatten().map(|shards| shards.name().clone());
+            for part in &parts {
+                let checked = verify_part(part, reporter).await;
+                report.repository = report.repository.or(checked.repository.clone());
+                report.add(checked, Some(part));
+            }
+            if parts.iter().all(|part| !part.folder().is_empty()) {
+                metadata::check_home(repository, &mut report).await;
+                strays::check_home(repository, &mut report).await;
+            }
+        }
+        // Without a root nobody knows of shards.
+        Err(_) => {
+            let checked = verify_part(repository, reporter).await;
+            report.add(checked, None);
+        }
+    }
+    report
+}
+
+async fn verify_part(part: &Repository, reporter: &dyn Reporter) -> VerifyReport {
+    let mut report = VerifyReport::default();
+    let (state, roles) = metadata::check(part, &mut report).await;
+    report.repository = state.as_ref().map(|state| state.name().clone());
+    if roles.is_empty() {
+        strays::check(part, None, state.as_ref(), &mut report).await;
         return report;
-    };
-    let (listed, others) = lines::read(&targets);
+    }
+    let (mut listed, mut others) = (Vec::new(), Vec::new());
+    for role in &roles {
+        let (lines, strange) = lines::read_role(role);
+        listed.extend(lines);
+        others.extend(strange);
+    }
     for other in others {
         let message = format!("this is no release that our clients understand: {}", other.reason);
         report.findings.push(Finding::note("foreign_target", other.path, message));
@@ -97,23 +126,30 @@ pub async fn verify(repository: &Repository, reporter: &dyn Reporter) -> VerifyR
     report.lines = listed.len();
     let count = listed.iter().map(|listed| line::count_files(&listed.line)).sum();
     let progress = line::Progress::new(reporter, count);
-    let checks = listed.iter().map(|listed| line::check(repository.store(), listed, &progress));
+    let checks = listed.iter().map(|listed| line::check(part, state.as_ref(), listed, &progress));
     let mut checks = futures_util::stream::iter(checks).buffered(LINES_AT_ONCE);
     while let Some(checked) = checks.next().await {
-        report.add(checked);
+        report.add(checked, None);
     }
     drop(checks);
-    strays::check(repository, Some(&targets), &mut report).await;
+    let files = roles.iter().flat_map(lines::files).collect();
+    strays::check(part, Some(&files), state.as_ref(), &mut report).await;
     report
 }
 
 impl VerifyReport {
-    fn add(&mut self, other: Self) {
+    /// Adds what was found elsewhere; in a shard, whose keys become those from home.
+    fn add(&mut self, other: Self, shard: Option<&Repository>) {
+        self.lines += other.lines;
         self.releases += other.releases;
         self.patches += other.patches;
         self.applied += other.applied;
         self.files += other.files;
         self.bytes += other.bytes;
-        self.findings.extend(other.findings);
+        let of_home = |finding: Finding| match shard {
+            Some(shard) => Finding { key: shard.full_key(&finding.key), ..finding },
+            None => finding,
+        };
+        self.findings.extend(other.findings.into_iter().map(of_home));
     }
 }

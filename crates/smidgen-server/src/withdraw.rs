@@ -1,13 +1,16 @@
 //! Withdrawing: a release that turned out bad is not offered any more.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
-use smidgen_metadata::{BuildLine, Line, LineId, Malformed, Name};
+use smidgen_metadata::{BuildLine, HistoryEntry, Line, LineId, Malformed, Name, Role};
 
 use crate::Reporter;
 use crate::keys::Keys;
 use crate::lines;
-use crate::publish::line_label;
-use crate::repository::{Depth, Repository, RepositoryError, Signers};
+use crate::publish::{Older, line_label};
+use crate::repository::{Depth, Repository, RepositoryError, Signers, State};
+use crate::store::StoreError;
 
 /// Which release of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +77,7 @@ pub enum WithdrawError {
     UnknownLine {
         /// Product, channel, platform and plugins.
         line: String,
-        /// The lines that there are.
+        /// The lines that there are in its shard.
         known: String,
     },
     /// The line does not remember the release.
@@ -97,6 +100,12 @@ pub enum WithdrawError {
     },
 }
 
+impl From<StoreError> for WithdrawError {
+    fn from(error: StoreError) -> Self {
+        Self::Repository(error.into())
+    }
+}
+
 impl WithdrawError {
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
@@ -110,7 +119,8 @@ impl WithdrawError {
 }
 
 /// Takes a release back: clients are not offered it any more, those that run it can tell from the signed history, and
-/// the newest release before it takes its place. Its files stay until `gc` finds that nothing lists them.
+/// the newest release before it takes its place, from an older version of the role if it was not listed any more. Files
+/// stay until `gc` finds that nothing lists them.
 ///
 /// # Errors
 /// [`WithdrawError`]; what clients see was not changed.
@@ -120,17 +130,25 @@ pub async fn withdraw(
     request: &WithdrawRequest,
     reporter: &dyn Reporter,
 ) -> Result<WithdrawReport, WithdrawError> {
-    let signers = Signers::read(keys, repository.load().await?.root())?;
+    let part = repository.of_line(&request.line).await?;
+    if !part.exists().await? {
+        return Err(unknown_line(request, &[]));
+    }
+    let lines = BTreeSet::from([request.line.clone()]);
+    let product = request.line.product.to_string();
     loop {
-        let lock = repository.lock(reporter).await?;
-        let state = repository.load().await?;
+        let lock = part.lock(reporter).await?;
+        let state = part.load_lines(&lines).await?;
         let label = || line_label(&request.line);
-        let line = Line::read(state.targets(), &request.line)
+        let line = state
+            .line(&request.line)
             .map_err(|fault| WithdrawError::LineMalformed { line: label(), fault })?;
         let Some(mut line) = line else {
-            let known = lines::read(state.targets()).0;
-            let known: Vec<String> = known.iter().map(|known| line_label(&known.id)).collect();
-            return Err(WithdrawError::UnknownLine { line: label(), known: or_none(&known) });
+            let known: Vec<String> = match part.load_all().await {
+                Ok(state) => lines::read(&state).0.iter().map(|known| line_label(&known.id)).collect(),
+                Err(_) => Vec::new(),
+            };
+            return Err(unknown_line(request, &known));
         };
         let wanted = |sequence: u64, version: &Name| match &request.release {
             Which::Version(wanted) => wanted == version,
@@ -143,11 +161,13 @@ pub async fn withdraw(
             return Err(WithdrawError::UnknownRelease { line: label(), release, known: or_none(&known) });
         };
         if !entry.withdrawn {
+            let signers = Signers::read_for_products(keys, &state, [product.clone()])?;
             line.withdraw(entry.sequence);
-            let mut targets = state.targets().clone();
-            line.write(&mut targets, &request.line);
-            match repository.commit(&lock, &state, Depth::Targets(targets.targets), &signers, reporter).await
-            {
+            if line.newest().is_none() {
+                list_older(&part, &state, &request.line, &mut line).await;
+            }
+            let depth = Depth::Lines(vec![(request.line.clone(), line.clone())]);
+            match part.commit(&lock, &state, depth, &signers, reporter).await {
                 Err(error) if error.is_conflict() => continue,
                 committed => committed?,
             };
@@ -163,6 +183,35 @@ pub async fn withdraw(
             newest,
         });
     }
+}
+
+/// Lists the newest release again that was not withdrawn and whose full copy is still there.
+async fn list_older(part: &Repository, state: &State, id: &BuildLine, line: &mut Line) {
+    let Some(role) = state.role_of(id) else { return };
+    let before = state.delegated(role).map_or(0, Role::version);
+    let good: Vec<HistoryEntry> = line.history().iter().filter(|entry| !entry.withdrawn).cloned().collect();
+    let found = Older { repository: part, line: id, role, before }.recall(&good).await;
+    for mut release in found.into_values().rev().flatten() {
+        let is_there = async |key: String, size| matches!(part.store().entry(&key).await, Ok(Some(entry)) if entry.size == size);
+        if !is_there(release.full.path(), release.full.size).await {
+            continue;
+        }
+        release.raw = release.raw && is_there(release.raw_path(id), release.size).await;
+        let mut patches = Vec::new();
+        for patch in std::mem::take(&mut release.patches) {
+            if is_there(patch.path(), patch.size).await {
+                patches.push(patch);
+            }
+        }
+        release.patches = patches;
+        if line.list_again(release) {
+            return;
+        }
+    }
+}
+
+fn unknown_line(request: &WithdrawRequest, known: &[String]) -> WithdrawError {
+    WithdrawError::UnknownLine { line: line_label(&request.line), known: or_none(known) }
 }
 
 fn or_none(known: &[String]) -> String {

@@ -45,7 +45,7 @@ async fn a_bucket_without_locks_lists_everybody_too() {
     let bucket = std::sync::Arc::new(InMemory::new());
     let repository =
         Repository::new(Store::over(bucket, "memory")).with_clock(std::sync::Arc::new(SystemClock));
-    repository.init(&scene.keys, None, &()).await.unwrap();
+    repository.init(&scene.keys, None, 1, &()).await.unwrap();
     let publishers = (1..=4).map(|version| {
         let (repository, keys, options) = (repository.clone(), scene.keys.clone(), scene.options.clone());
         let request = scene.request(version);
@@ -93,7 +93,7 @@ async fn publishers_in_processes_that_are_killed_leave_a_sound_repository() {
     let scene = Scene::bare();
     // Files get the times of this machine, and so does what is signed.
     scene.clock.set(SystemClock.now().unix());
-    scene.repository.init(&scene.keys, None, &()).await.unwrap();
+    scene.repository.init(&scene.keys, None, 1, &()).await.unwrap();
     let mut seen: Vec<u64> = Vec::new();
     for round in 0..8_u32 {
         // Two at once; the first is killed a little later each time, the second always finishes.

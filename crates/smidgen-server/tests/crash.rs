@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use scene::crashing::{Moment, crash_at};
-use scene::{Client, Scene, line};
+use scene::{Scene, line, role};
 use smidgen_server::gc::{GcOptions, gc};
+use smidgen_server::publish::publish;
 use smidgen_server::repository::Repository;
 use smidgen_server::resign::{ResignScope, resign};
 use smidgen_server::verify::{Weight, verify};
@@ -102,14 +103,14 @@ async fn init_can_die_at_any_step() {
             let scene = Scene::bare();
             let (store, left) = crash_at(scene.repository.store().clone(), step, moment);
             let dying = Repository::new(store).with_clock(scene.clock.clone());
-            let result = dying.init(&scene.keys, None, &()).await;
+            let result = dying.init(&scene.keys, None, 1, &()).await;
             if left.load(std::sync::atomic::Ordering::SeqCst) >= 0 {
                 result.unwrap();
                 assert_eq!(step, 5, "root, targets, snapshot, and two for timestamp");
                 break;
             }
             result.unwrap_err();
-            match scene.repository.init(&scene.keys, None, &()).await {
+            match scene.repository.init(&scene.keys, None, 1, &()).await {
                 Ok(_) => {}
                 Err(error) => assert_eq!(error.code(), "already_initialised", "{moment:?} step {step}"),
             }
@@ -129,7 +130,34 @@ async fn publish_can_die_at_any_step() {
         scene.publish_to(repository, 2).await.map(|_| ()).map_err(|error| error.to_string())
     })
     .await;
-    assert_eq!(steps, 7, "full copy, raw file, patch, targets, snapshot, and two for timestamp");
+    assert_eq!(steps, 7, "full copy, raw file, patch, role of the line, snapshot, and two for timestamp");
+}
+
+#[tokio::test]
+async fn the_first_release_of_a_product_can_die_at_any_step() {
+    let scene = Scene::new().await;
+    let steps = sweep(&scene, &[], &[1], async |repository| {
+        scene.publish_to(repository, 1).await.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(
+        steps, 8,
+        "targets, full copy, raw file, roles of product and line, snapshot, and two for timestamp"
+    );
+}
+
+#[tokio::test]
+async fn a_release_of_another_line_can_die_at_any_step() {
+    let scene = Scene::new().await;
+    scene.publish(1).await.unwrap();
+    let mut request = scene.request(2);
+    request.plugins.clear();
+    let steps = sweep(&scene, &[1], &[1], async |repository| {
+        let published = publish(repository, &scene.keys, request.clone(), &scene.options, &()).await;
+        published.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(steps, 7, "full copy, raw file, roles of product and line, snapshot, and two for timestamp");
 }
 
 #[tokio::test]
@@ -185,11 +213,28 @@ fn now() -> i64 {
 async fn leftovers_of_a_crashed_version_are_skipped_and_never_overwritten() {
     let scene = Scene::new().await;
     scene.publish(1).await.unwrap();
-    let leftover = scene.folder().join("metadata/3.targets.json");
-    std::fs::write(&leftover, "torn").unwrap();
+    let leftovers = [
+        format!("metadata/2.{}.json", role()),
+        "metadata/3.snapshot.json".to_owned(),
+        "metadata/3.targets.json".to_owned(),
+        "metadata/2.editor.json".to_owned(),
+    ];
+    for leftover in &leftovers {
+        std::fs::write(scene.folder().join(leftover), "torn").unwrap();
+    }
     scene.publish(2).await.unwrap();
-    assert_eq!(std::fs::read(&leftover).unwrap(), b"torn");
-    let client = Client::read(&scene.folder(), scene.repository.now());
-    assert_eq!(client.trusted.targets_request().unwrap().name, "4.targets.json");
+    // A new product and a new line need the numbers of targets and of the product, too.
+    let mut request = scene.request(3);
+    request.plugins.clear();
+    publish(&scene.repository, &scene.keys, request, &scene.options, &()).await.unwrap();
+    let mut request = scene.request(4);
+    request.product = "browser".parse().unwrap();
+    publish(&scene.repository, &scene.keys, request, &scene.options, &()).await.unwrap();
+    for leftover in &leftovers {
+        assert_eq!(std::fs::read(scene.folder().join(leftover)).unwrap(), b"torn", "{leftover}");
+    }
+    let listed = scene.repository.load().await.unwrap().snapshot().meta.clone();
+    let version = |role: &str| listed[&format!("{role}.json")].version;
+    assert_eq!((version("targets"), version("editor"), version(&role()), version("browser")), (4, 3, 3, 1));
     assert_eq!(view(&scene), [1, 2]);
 }

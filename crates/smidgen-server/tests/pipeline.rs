@@ -51,6 +51,7 @@ async fn publishes_all_artifacts_in_one_step_and_the_same_again_changes_nothing(
     let options = PublishOptions {
         // Less memory than any job wants: one at a time, but all get done.
         budget: Budget { threads: NonZeroUsize::new(4).unwrap(), memory: 1 },
+        listed: 2,
         ..PublishOptions::default()
     };
     for version in 1..=2 {

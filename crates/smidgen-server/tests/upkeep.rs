@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use scene::{Scene, line};
+use scene::{Scene, line, role};
 use smidgen_metadata::RoleKind;
 use smidgen_server::gc::{GcOptions, gc};
 use smidgen_server::keys::{KeyName, Keys};
@@ -51,7 +51,7 @@ async fn a_withdrawn_release_is_not_offered_and_the_history_says_so() {
     let digest = smidgen_delta::Digest::of(&withdrawn);
     let client = scene.client();
     let newest = client.line(&line()).unwrap().newest().unwrap().clone();
-    let patch = newest.patches.iter().find(|patch| patch.old.as_bytes() == &digest.as_bytes()[..8]).unwrap();
+    let patch = newest.patches.iter().find(|patch| patch.old.as_bytes() == &digest.as_bytes()[..4]).unwrap();
     let patch = std::fs::read(scene.folder().join(patch.path())).unwrap();
     let patch = smidgen_delta::Patch::open(patch, &smidgen_delta::Limits::default()).unwrap();
     let mut made = Vec::new();
@@ -89,8 +89,8 @@ async fn an_unknown_line_or_version_is_named_with_those_that_there_are() {
 async fn resigning_renews_what_is_due_and_changes_nothing_else() {
     let scene = Scene::new().await;
     scene.publish(1).await.unwrap();
-    let before = scene.repository.load().await.unwrap();
-    let roles = async |scope| -> Vec<&'static str> {
+    let before = scene.repository.load_all().await.unwrap();
+    let roles = async |scope| -> Vec<String> {
         let report = resign(&scene.repository, &scene.keys, scope, &()).await.unwrap();
         report.roles.into_iter().map(|role| role.role).collect()
     };
@@ -100,9 +100,14 @@ async fn resigning_renews_what_is_due_and_changes_nothing_else() {
     assert_eq!(roles(ResignScope::TimestampOnly).await, ["timestamp"]);
     assert_eq!(roles(ResignScope::WhatIsDue).await, ["snapshot", "timestamp"]);
     scene.clock.pass(50 * DAY);
-    assert_eq!(roles(ResignScope::WhatIsDue).await, ["targets", "snapshot", "timestamp"]);
-    let after = scene.repository.load().await.unwrap();
-    assert_eq!(before.targets().targets, after.targets().targets);
+    assert_eq!(roles(ResignScope::WhatIsDue).await, ["editor", &role(), "snapshot", "timestamp"]);
+    scene.clock.pass(50 * DAY);
+    let all = ["targets", "editor", &role(), "snapshot", "timestamp"];
+    assert_eq!(roles(ResignScope::WhatIsDue).await, all);
+    let after = scene.repository.load_all().await.unwrap();
+    assert_eq!(before.targets().delegations, after.targets().delegations);
+    assert_eq!(before.line(&line()), after.line(&line()));
+    assert_eq!(roles(ResignScope::Everything).await, all);
     assert_eq!(scene.client().versions(), ["1.1"]);
 }
 
@@ -154,9 +159,9 @@ async fn keys_of_another_repository_are_refused_before_any_work() {
         smidgen_server::publish::publish(&scene.repository, &other, request, &scene.options, &()).await;
     let error = error.unwrap_err();
     assert_eq!(error.code(), "wrong_key");
-    assert!(error.to_string().contains("other-keys/targets.pem"), "{error}");
+    assert!(error.to_string().contains("other-keys/snapshot.pem"), "{error}");
 
-    std::fs::remove_file(scene.keys.path(&KeyName::TARGETS)).unwrap();
+    std::fs::remove_file(scene.keys.path(&KeyName::RELEASE)).unwrap();
     let error = scene.publish(2).await.unwrap_err();
     assert_eq!(error.code(), "key_missing");
     resign(&scene.repository, &scene.keys, ResignScope::TimestampOnly, &()).await.unwrap();
@@ -166,15 +171,15 @@ async fn keys_of_another_repository_are_refused_before_any_work() {
 async fn says_that_a_folder_is_no_repository_or_is_one_already() {
     let scene = Scene::bare();
     assert_eq!(scene.publish(1).await.unwrap_err().code(), "not_a_repository");
-    scene.repository.init(&scene.keys, None, &()).await.unwrap();
-    let error = scene.repository.init(&scene.keys, None, &()).await.unwrap_err();
+    scene.repository.init(&scene.keys, None, 1, &()).await.unwrap();
+    let error = scene.repository.init(&scene.keys, None, 1, &()).await.unwrap_err();
     assert_eq!(error.code(), "already_initialised");
 
     let full = scene.home.path().join("full");
     std::fs::create_dir(&full).unwrap();
     std::fs::write(full.join("thesis.tex"), "").unwrap();
     let repository = Repository::new(Store::folder(&full).unwrap());
-    let error = repository.init(&scene.keys, None, &()).await.unwrap_err();
+    let error = repository.init(&scene.keys, None, 1, &()).await.unwrap_err();
     assert_eq!(error.code(), "folder_not_empty");
     assert!(error.to_string().contains("thesis.tex"), "{error}");
 }
@@ -182,8 +187,8 @@ async fn says_that_a_folder_is_no_repository_or_is_one_already() {
 #[tokio::test]
 async fn two_repositories_get_different_names() {
     let (one, two) = (Scene::bare(), Scene::bare());
-    let one = one.repository.init(&one.keys, None, &()).await.unwrap();
-    let two = two.repository.init(&two.keys, None, &()).await.unwrap();
+    let one = one.repository.init(&one.keys, None, 1, &()).await.unwrap();
+    let two = two.repository.init(&two.keys, None, 1, &()).await.unwrap();
     assert_ne!(one.name, two.name);
     assert_eq!(one.root, "metadata/1.root.json");
 }
@@ -204,7 +209,8 @@ async fn gc_removes_only_after_the_grace_period_and_says_what() {
     scene.clock.set(now() + 5);
     scene.options.listed = 1;
     scene.publish(1).await.unwrap();
-    let old = scene.client().line(&line()).unwrap().newest().unwrap().full.path();
+    let first = scene.client().line(&line()).unwrap().newest().unwrap().clone();
+    let (old, built_upon) = (first.raw_path(&line()), first.full.path());
     scene.publish(2).await.unwrap();
     let options = GcOptions { grace: Duration::from_secs(7 * 24 * 3600), dry_run: false };
     let report = gc(&scene.repository, &options, &()).await.unwrap();
@@ -218,6 +224,10 @@ async fn gc_removes_only_after_the_grace_period_and_says_what() {
     let report = gc(&scene.repository, &GcOptions { dry_run: true, ..options }, &()).await.unwrap();
     assert_eq!(files(&scene).await, before);
     assert!(report.removed.iter().any(|file| file.key == old), "{report:?}");
+    assert!(
+        !report.removed.iter().any(|file| file.key == built_upon),
+        "the next patch is made from it: {report:?}"
+    );
     let removed = gc(&scene.repository, &options, &()).await.unwrap();
     assert_eq!(removed.removed, report.removed);
     let gone: BTreeSet<String> = report.removed.into_iter().map(|file| file.key).collect();
@@ -283,7 +293,7 @@ async fn live(steps: Vec<Step>) {
             Step::Leave => {
                 let bytes = format!("left over {version}").into_bytes();
                 let digest = smidgen_delta::Digest::of(&bytes).to_string();
-                let key = format!("blobs/{}/{digest}", &digest[..2]);
+                let key = format!("blobs/{}/{}", &digest[..2], &digest[..32]);
                 scene.repository.store().put(&key, bytes.into()).await.unwrap();
             }
             Step::Gc(days) => {

@@ -5,7 +5,7 @@ mod scene;
 
 use std::path::PathBuf;
 
-use scene::{Scene, line};
+use scene::{Scene, line, role};
 use smidgen_metadata::Release;
 use smidgen_server::publish::Published;
 use smidgen_server::verify::{VerifyReport, Weight, verify};
@@ -87,7 +87,7 @@ async fn finds_every_damaged_missing_and_cut_file_and_publishing_again_restores_
 #[tokio::test]
 async fn names_leftovers_foreign_files_and_keys_that_are_served() {
     let scene = published().await;
-    let orphan = format!("blobs/ab/{}", "ab".repeat(32));
+    let orphan = format!("blobs/ab/{}", "ab".repeat(16));
     for (key, content) in [
         (orphan.as_str(), "left"),
         ("blobs/ab/torn#1", "half"),
@@ -132,9 +132,9 @@ async fn a_half_copied_repository_names_what_is_missing() {
     assert!(error.to_string().contains("copy the repository again completely"), "{error}");
 }
 
-/// The full copy of a release, read from the targets file alone.
+/// The full copy of a release, read from its role alone.
 fn release_paths(scene: &Scene, sequence: u64) -> String {
-    let bytes = std::fs::read(scene.folder().join("metadata/3.targets.json")).unwrap();
+    let bytes = std::fs::read(scene.folder().join(format!("metadata/2.{}.json", role()))).unwrap();
     let limits = smidgen_metadata::Limits::default();
     let raw =
         smidgen_metadata::RawMetadata::parse(&bytes, smidgen_metadata::RoleKind::Targets, &limits).unwrap();
@@ -146,7 +146,10 @@ fn release_paths(scene: &Scene, sequence: u64) -> String {
 #[tokio::test]
 async fn tampered_metadata_is_found_and_refused() {
     let scene = published().await;
-    for name in ["timestamp.json", "3.snapshot.json", "3.targets.json", "1.root.json"] {
+    let role = format!("2.{}.json", role());
+    let names =
+        ["timestamp.json", "3.snapshot.json", "2.targets.json", "1.editor.json", &role, "1.root.json"];
+    for name in names {
         let path = scene.folder().join("metadata").join(name);
         let genuine = std::fs::read(&path).unwrap();
         let text = String::from_utf8(genuine.clone()).unwrap();

@@ -10,6 +10,7 @@
 
 mod clock;
 mod faulty_disk;
+mod fleet;
 mod loopback;
 mod memory_disk;
 mod mirror;
@@ -20,6 +21,7 @@ mod seed;
 
 pub use clock::SetClock;
 pub use faulty_disk::{Damage, FaultyDisk};
+pub use fleet::Fleet;
 pub use loopback::{Loopback, Served};
 pub use memory_disk::{MemoryDisk, PowerCut};
 pub use mirror::{Asked, Fault, Mirror};

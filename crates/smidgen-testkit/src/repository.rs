@@ -297,19 +297,21 @@ impl Repository {
         let patch = diff::diff(old_bytes, new, &diff::DiffOptions::default()).expect("a patch");
         let header =
             Patch::open(&patch, &smidgen_delta::Limits::default()).expect("our own patch").header().clone();
-        let Blob { size, blake3 } = self.store(patch);
+        let Blob { size, digest } = self.store(patch);
         Some(PatchEntry {
             old: old.blake3.prefix(),
             codec: header.codec.to_string().parse().expect("a codec's name"),
             size,
-            blake3,
-            memory: header.apply_memory(),
+            digest,
+            memory_mib: PatchEntry::mebibytes(header.apply_memory()),
         })
     }
 
     fn store(&mut self, bytes: Vec<u8>) -> Blob {
-        let blob =
-            Blob { size: bytes.len() as u64, blake3: Blake3::from_bytes(*Digest::of(&bytes).as_bytes()) };
+        let blob = Blob {
+            size: bytes.len() as u64,
+            digest: Blake3::from_bytes(*Digest::of(&bytes).as_bytes()).to_blob(),
+        };
         self.files.insert(blob.path(), bytes);
         blob
     }
@@ -319,8 +321,9 @@ impl Repository {
         let version = targets.version();
         self.files.insert(format!("metadata/{version}.targets.json"), raw.clone());
         let expires = self.now.plus_hours(self.expiry.snapshot);
+        let listed = MetaFile::of(version, &raw);
         let mut snapshot =
-            next_snapshot(self.snapshot.as_ref(), &self.name, MetaFile::of(version, &raw), expires);
+            next_snapshot(self.snapshot.as_ref(), &self.name, [(RoleKind::Targets.into(), listed)], expires);
         let delegate = key_of(&[self.seed ^ DELEGATE; 32]);
         for (name, role) in &self.roles {
             let raw = sign_role(role, &[&delegate]).expect("a signed role");

@@ -50,6 +50,9 @@ pub(crate) struct GenDeltas {
     /// Make patches from so many previous builds of each line.
     #[arg(long, value_name = "N", default_value_t = PublishOptions::default().previous)]
     previous: usize,
+    /// Keep so many of the newest releases of a line listed.
+    #[arg(long, value_name = "N", default_value_t = PublishOptions::default().listed)]
+    listed: usize,
     /// How patches are written down; auto keeps the smallest.
     #[arg(long, value_enum, default_value = "auto")]
     codec: CodecArgument,
@@ -74,6 +77,7 @@ impl GenDeltas {
         let keys = Keys::open(&self.keys, &store)?;
         let options = PublishOptions {
             previous: self.previous,
+            listed: self.listed,
             codec: self.codec.choice(),
             raw: !self.no_raw,
             budget: self.budget.budget(),

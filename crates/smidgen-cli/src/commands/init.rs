@@ -19,7 +19,8 @@ DIR must not be inside REPO: REPO is what gets served. Keys that are there alrea
 
 Examples:
   $ smidgen init repo --keys keys
-  $ smidgen init /srv/updates --keys ~/smidgen-keys --name editor-updates";
+  $ smidgen init /srv/updates --keys ~/smidgen-keys --name editor-updates
+  $ smidgen init /srv/updates --keys ~/smidgen-keys --name acme --shards 4096";
 
 /// Make keys and an empty signed repository
 #[derive(Args, Debug)]
@@ -33,6 +34,10 @@ pub(crate) struct Init {
     /// The repository's signed name [default: a random one].
     #[arg(long)]
     name: Option<Name>,
+    /// Cut it up into so many shards (a power of two), each for some of the build lines. This cannot be changed later:
+    /// take the number of build lines that there may be one day, divided by 16.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    shards: u64,
 }
 
 impl Init {
@@ -41,9 +46,14 @@ impl Init {
             .with_context(|| format!("failed to make a repository in {}", self.repo))?;
         screen.show(&report, |report| {
             format!(
-                "made the repository {name} in {repo}\n\
+                "made the repository {name} in {repo}{shards}\n\
                  clients start to trust from {repo}/{root}: ship it with the program (sha256 {digest})\n\
-                 keys are in {keys}: back them up, and take root-*.pem off this machine\n",
+                 keys are in {keys}: back them up, and take root-*.pem and targets.pem off this machine\n",
+                shards = if report.shards == 1 {
+                    String::new()
+                } else {
+                    format!(", with {} shards", report.shards)
+                },
                 name = report.name,
                 repo = self.repo,
                 root = report.root,
@@ -58,6 +68,6 @@ impl Init {
         let store = Store::create(&self.repo)?;
         let keys = Keys::create(&self.keys, &store)?;
         let repository = Repository::new(store);
-        Ok(repository.init(&keys, self.name.clone(), &Publishing::new(screen)).await?)
+        Ok(repository.init(&keys, self.name.clone(), self.shards, &Publishing::new(screen)).await?)
     }
 }

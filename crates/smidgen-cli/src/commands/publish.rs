@@ -72,6 +72,9 @@ pub(crate) struct Publish {
     /// Make patches from so many previous builds of the line.
     #[arg(long, value_name = "N", default_value_t = PublishOptions::default().previous)]
     previous: usize,
+    /// Keep so many of the newest releases of a line listed.
+    #[arg(long, value_name = "N", default_value_t = PublishOptions::default().listed)]
+    listed: usize,
     /// How patches are written down; auto keeps the smallest.
     #[arg(long, value_enum, default_value = "auto")]
     codec: CodecArgument,
@@ -97,6 +100,7 @@ impl Publish {
         let repository = Repository::new(store);
         let options = PublishOptions {
             previous: self.previous,
+            listed: self.listed,
             codec: self.codec.choice(),
             raw: !self.no_raw,
             budget: self.budget.budget(),

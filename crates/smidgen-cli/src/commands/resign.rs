@@ -15,8 +15,8 @@ use crate::runtime;
 use crate::screen::Screen;
 
 const EXAMPLES: &str = "\
-Timestamp metadata is valid for three days: run this at least daily, for example by cron. Snapshot
-and targets are signed again when half of their time is over and their keys are in DIR.
+Timestamp metadata is valid for three days: run this at least daily, for example by cron. Every other
+role but root is signed again when half of its time is over and its key is in DIR.
 
 Examples:
   $ smidgen resign repo --keys keys
@@ -34,7 +34,7 @@ pub(crate) struct Resign {
     /// Sign nothing but the timestamp, whose key is all that is needed.
     #[arg(long)]
     timestamp_only: bool,
-    /// Sign timestamp, snapshot and targets, due or not.
+    /// Sign every role but root, due or not.
     #[arg(long, conflicts_with = "timestamp_only")]
     everything: bool,
 }
@@ -45,7 +45,8 @@ impl Resign {
             .with_context(|| format!("failed to sign {} again", self.repo))?;
         screen.show(&report, |report| {
             let line = |role: &smidgen_server::resign::SignedRole| {
-                format!("{}: version {}, expires {}\n", role.role, role.version, role.expires)
+                let shard = if role.shard.is_empty() { String::new() } else { format!("{}: ", role.shard) };
+                format!("{shard}{}: version {}, expires {}\n", role.role, role.version, role.expires)
             };
             report.roles.iter().map(line).collect()
         })?;

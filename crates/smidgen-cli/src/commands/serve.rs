@@ -51,12 +51,12 @@ impl Serve {
 
     async fn serve(&self, screen: &Screen) -> Result<()> {
         let store = Store::open(&self.repo)?;
-        if store.entry("metadata/timestamp.json").await?.is_none() {
+        if store.entry("metadata/1.root.json").await?.is_none() {
             return Err(Problem::new(
                 Exit::Failed,
                 "no_repository",
                 format!(
-                    "found no metadata/timestamp.json in {}; make a repository with `smidgen init`",
+                    "found no metadata/1.root.json in {}; make a repository with `smidgen init`",
                     self.repo
                 ),
             )

@@ -46,7 +46,8 @@ fn a_publisher_killed_at_any_moment_leaves_the_repository_as_it_was_or_complete(
 #[test]
 fn two_publishers_at_once_do_not_corrupt_each_other() {
     let publisher = Publisher::with(&["routine"]);
-    let lines: Vec<String> = (1..=3).map(|number| publisher.publish_words(number, "routine")).collect();
+    let lines: Vec<String> =
+        (1..=3).map(|number| format!("{} --listed 4", publisher.publish_words(number, "routine"))).collect();
     let children: Vec<_> = lines
         .iter()
         .map(|line| {

@@ -5,6 +5,8 @@
 
 mod bad_input;
 mod builds;
+mod fleet;
+mod foreign;
 mod help;
 mod interruption;
 mod journey;

@@ -10,7 +10,9 @@ use crate::server::Server;
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("repo/metadata")).unwrap();
-    std::fs::write(dir.path().join("repo/metadata/timestamp.json"), "{}").unwrap();
+    for name in ["1.root.json", "timestamp.json"] {
+        std::fs::write(dir.path().join("repo/metadata").join(name), "{}").unwrap();
+    }
     dir
 }
 

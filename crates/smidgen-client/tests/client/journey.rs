@@ -69,7 +69,7 @@ async fn bytes_that_are_here_already_make_a_plan_cheaper() {
     assert_eq!(plan.way().name(), "patch");
     // Nearly all of the full copy is here from an earlier run.
     let full = site.repository.files[&plan.release().full.path()].clone();
-    let part = own("incoming").join(format!("{}.part", plan.release().full.blake3));
+    let part = own("incoming").join(format!("{}.part", plan.release().full.digest));
     site.disk.put(&part, &full[..full.len() - 10], 0o644);
     drop((check, plan));
     let outcome = client.update().await.unwrap();

@@ -149,7 +149,7 @@ mod tests {
         let line = BuildLine::new("editor", "stable", "x86_64-linux", ["tls"]).unwrap();
         let folder = line.target_prefix();
         let paths = |pattern: String| Scope::Paths(vec!["other/*".to_owned(), pattern]);
-        let first: String = line.id().as_str().chars().take(2).collect();
+        let first: String = line.id().to_string().chars().take(2).collect();
         assert!(paths("editor/*/*/*/*/*".to_owned()).covers_line(&line));
         assert!(paths(format!("editor/*/*/{first}*/*/*")).covers_line(&line));
         assert!(paths(format!("{folder}*/*")).covers_line(&line));

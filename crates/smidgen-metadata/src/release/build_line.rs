@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{Name, NameError};
 use crate::canonical::{Object, Value};
 use crate::digest::Sha256;
+use crate::hex;
 
 /// Product, channel, platform and set of plugins.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,20 +24,19 @@ pub struct BuildLine {
     pub plugins: BTreeSet<Name>,
 }
 
-/// The short name of a build line: 80 bits of the SHA-256 of its canonical form, in lower-case base32.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LineId(String);
+/// The short name of a build line: the first 64 bits of the SHA-256 of its canonical form, in hexadecimal. Its leading
+/// bits choose the [shard](crate::Shards).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LineId([u8; LINE_ID_BYTES]);
 
 /// A string that is not a [`LineId`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("found the line id {found:?}, expected 16 of a-z 2-7")]
+#[error("found the line id {found:?}, expected 16 hexadecimal digits")]
 pub struct LineIdError {
     found: String,
 }
 
-/// RFC 4648, lower case: one file system's case must not matter.
-const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-const LINE_ID_LEN: usize = 16;
+const LINE_ID_BYTES: usize = 8;
 
 impl BuildLine {
     /// Reads all parts.
@@ -68,16 +68,8 @@ impl BuildLine {
             ("product".to_owned(), self.product.as_str().into()),
         ]);
         let digest = Sha256::of(&Value::Object(form).to_canonical());
-        let bits = digest.as_bytes().iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
-        let mut id = String::with_capacity(LINE_ID_LEN);
-        let mut quintet = 0_u8;
-        for (index, bit) in bits.enumerate().take(LINE_ID_LEN.saturating_mul(5)) {
-            quintet = quintet << 1 | bit;
-            if index % 5 == 4 {
-                id.extend(BASE32.get(usize::from(quintet & 31)).map(|byte| char::from(*byte)));
-            }
-        }
-        LineId(id)
+        let [a, b, c, d, e, f, g, h, ..] = *digest.as_bytes();
+        LineId([a, b, c, d, e, f, g, h])
     }
 
     /// The folder of the line's targets, with a slash at its end: `editor/stable/x86_64-linux/<line id>/`.
@@ -87,15 +79,15 @@ impl BuildLine {
 }
 
 impl LineId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// All 64 bits, the first one the most significant.
+    pub fn to_bits(self) -> u64 {
+        u64::from_be_bytes(self.0)
     }
 }
 
 impl fmt::Display for LineId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&hex::encode(&self.0))
     }
 }
 
@@ -103,17 +95,15 @@ impl FromStr for LineId {
     type Err = LineIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() == LINE_ID_LEN && text.bytes().all(|byte| BASE32.contains(&byte)) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(LineIdError { found: text.chars().take(32).collect() })
-        }
+        // One spelling only: the id is a part of paths.
+        let id = hex::decode(text).map(Self).filter(|id| id.to_string() == text);
+        id.ok_or_else(|| LineIdError { found: text.chars().take(32).collect() })
     }
 }
 
 impl Serialize for LineId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.collect_str(self)
     }
 }
 
@@ -122,13 +112,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_id_is_the_base32_of_the_digest_of_the_canonical_form() {
+    fn line_id_is_the_beginning_of_the_digest_of_the_canonical_form() {
         let line = BuildLine::new("editor", "stable", "x86_64-linux", ["tls", "metrics"]).unwrap();
         let canonical = br#"{"channel":"stable","platform":"x86_64-linux","plugins":["metrics","tls"],"product":"editor"}"#;
-        // python3: base64.b32encode(hashlib.sha256(canonical).digest()[:10]).decode().lower()
+        // python3: hashlib.sha256(canonical).hexdigest()[:16]
         assert_eq!(Sha256::of(canonical).as_bytes()[..3], [103, 244, 170]);
-        assert_eq!(line.id().as_str(), "m72kvo2kpf46i4z3");
-        assert_eq!(line.target_prefix(), "editor/stable/x86_64-linux/m72kvo2kpf46i4z3/");
+        assert_eq!(line.id().to_string(), "67f4aabb4a7979e4");
+        assert_eq!(line.id().to_bits() >> 60, 6);
+        assert_eq!(line.target_prefix(), "editor/stable/x86_64-linux/67f4aabb4a7979e4/");
     }
 
     #[test]
@@ -145,7 +136,7 @@ mod tests {
         }
         assert_ne!(base, id("a", "b", "c", &["d"]));
         assert_ne!(base, id("a", "b", "c", &["de"]));
-        assert_eq!(base.as_str().parse(), Ok(base));
-        assert!("ABCDEFGHIJKLMNOP".parse::<LineId>().is_err());
+        assert_eq!(base.to_string().parse(), Ok(base));
+        assert!("ABCDEF0123456789".parse::<LineId>().is_err());
     }
 }

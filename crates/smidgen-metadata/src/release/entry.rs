@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::history::{HistoryEntry, parse};
 use super::{BuildLine, Name, PluginRelease, Severity};
 use crate::canonical::{Object, Value, integer};
-use crate::digest::{Blake3, BuildPrefix, Sha256};
+use crate::digest::{Blake3, BlobDigest, BuildPrefix, Sha256};
 use crate::fields::{Fields, Malformed, into_natural};
 use crate::role::Hashes;
 use crate::targets::Target;
@@ -49,44 +49,57 @@ pub struct Release {
 pub struct Blob {
     /// Its size in bytes.
     pub size: u64,
-    /// BLAKE3 of its bytes.
-    pub blake3: Blake3,
+    /// The first sixteen bytes of the BLAKE3 of its bytes.
+    pub digest: BlobDigest,
 }
 
 /// A patch that leads to a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PatchEntry {
-    /// The first eight bytes of the digest of the build that it starts from.
+    /// The first four bytes of the digest of the build that it starts from.
     pub old: BuildPrefix,
     /// The codec that wrote it. A client skips patches of codecs that it does not know.
     pub codec: Name,
     /// Its size in bytes.
     pub size: u64,
-    /// BLAKE3 of its bytes.
-    pub blake3: Blake3,
-    /// Bytes of memory that applying it takes at most.
-    pub memory: u64,
+    /// The first sixteen bytes of the BLAKE3 of its bytes.
+    pub digest: BlobDigest,
+    /// Mebibytes of memory that applying it takes at most.
+    pub memory_mib: u32,
 }
 
 /// Permission bits for everybody, nothing beyond.
 pub(super) const MAX_MODE: u32 = 0o777;
+/// What nearly every program has, and what is not written therefore.
+const USUAL_MODE: u32 = 0o755;
 const MAX_NOTES: usize = 4096;
+const MEBIBYTE: u64 = 1 << 20;
 
 impl Blob {
     /// Where it is stored below the repository: `blobs/<first two digits>/<digest>`.
     pub fn path(&self) -> String {
-        blob_path(&self.blake3)
+        blob_path(&self.digest)
     }
 }
 
 impl PatchEntry {
+    /// Bytes of memory that applying it takes at most.
+    pub fn memory(&self) -> u64 {
+        u64::from(self.memory_mib).saturating_mul(MEBIBYTE)
+    }
+
+    /// As [`memory_mib`](Self::memory_mib) lists `bytes`: rounded up.
+    pub fn mebibytes(bytes: u64) -> u32 {
+        u32::try_from(bytes.div_ceil(MEBIBYTE)).unwrap_or(u32::MAX)
+    }
+
     /// Where it is stored below the repository: `blobs/<first two digits>/<digest>`.
     pub fn path(&self) -> String {
-        blob_path(&self.blake3)
+        blob_path(&self.digest)
     }
 }
 
-fn blob_path(digest: &Blake3) -> String {
+fn blob_path(digest: &BlobDigest) -> String {
     let name = digest.to_string();
     format!("blobs/{}/{name}", name.get(..2).unwrap_or_default())
 }
@@ -117,17 +130,18 @@ impl Release {
 
     /// Reads a target whose `custom` is in `fields`. `path` is what follows the line's prefix: `37/editor`.
     pub(super) fn read(path: &str, target: &Target, mut fields: Fields) -> Result<Self, Malformed> {
-        let sequence = fields.positive("sequence")?;
-        let name = path.split_once('/').filter(|(folder, _)| *folder == sequence.to_string());
-        let name = name.and_then(|(_, name)| name.parse().ok());
+        let place = || fields.place("the path");
+        let wrong = || Malformed::new(place(), path, "a sequence from 1, a slash and a file name");
+        let (folder, name) = path.split_once('/').ok_or_else(wrong)?;
+        let sequence =
+            folder.parse().ok().filter(|sequence: &u64| *sequence >= 1 && sequence.to_string() == folder);
+        let (sequence, name): (u64, Name) = (sequence.ok_or_else(wrong)?, name.parse().map_err(|_| wrong())?);
         Ok(Self {
             sequence,
             version: fields.parsed("version")?,
             severity: fields.parsed("severity")?,
             plugins: read_plugins(&mut fields)?,
-            name: name.ok_or_else(|| {
-                fields.fault("sequence", path, format!("the path {sequence}/ and a file name"))
-            })?,
+            name,
             size: target.length,
             sha256: target
                 .hashes
@@ -147,7 +161,6 @@ impl Release {
     pub(super) fn write(&self) -> Target {
         let mut custom = self.unknown.clone();
         let mut put = |name: &str, value: Value| custom.insert(name.to_owned(), value);
-        put("sequence", integer(self.sequence));
         put("version", self.version.as_str().into());
         put("severity", self.severity.as_str().into());
         put(
@@ -155,8 +168,10 @@ impl Release {
             self.plugins.iter().map(|plugin| Value::String(plugin.to_string())).collect::<Vec<_>>().into(),
         );
         put("blake3", self.blake3.to_string().into());
-        put("mode", self.mode.into());
-        put("full", vec![integer(self.full.size), self.full.blake3.to_string().into()].into());
+        if self.mode != USUAL_MODE {
+            put("mode", self.mode.into());
+        }
+        put("full", vec![integer(self.full.size), self.full.digest.to_string().into()].into());
         put("patches", self.patches.iter().map(PatchEntry::write).collect::<Vec<_>>().into());
         if !self.raw {
             put("raw", false.into());
@@ -185,7 +200,7 @@ fn read_plugins(fields: &mut Fields) -> Result<Vec<PluginRelease>, Malformed> {
 }
 
 fn read_mode(fields: &mut Fields) -> Result<u32, Malformed> {
-    let mode = fields.natural("mode")?;
+    let Some(mode) = fields.optional_natural("mode")? else { return Ok(USUAL_MODE) };
     let allowed = u32::try_from(mode).ok().filter(|mode| *mode <= MAX_MODE);
     allowed.ok_or_else(|| fields.fault("mode", mode.to_string(), "permission bits, at most 511 (0o777)"))
 }
@@ -211,10 +226,10 @@ pub(super) fn are_notes(text: &str) -> bool {
 fn read_full(fields: &mut Fields) -> Result<Blob, Malformed> {
     let place = fields.place("full");
     let items: Result<[Value; 2], _> = fields.array("full")?.try_into();
-    let Ok([size, blake3]) = items else {
-        return Err(Malformed::new(place, "an array of another length", "[size, blake3]"));
+    let Ok([size, digest]) = items else {
+        return Err(Malformed::new(place, "an array of another length", "[size, digest]"));
     };
-    Ok(Blob { size: into_natural(size, || place.clone())?, blake3: parse(blake3, &place)? })
+    Ok(Blob { size: into_natural(size, || place.clone())?, digest: parse(digest, &place)? })
 }
 
 fn read_patches(fields: &mut Fields) -> Result<Vec<PatchEntry>, Malformed> {
@@ -227,19 +242,21 @@ impl PatchEntry {
     fn read(value: Value, place: &str) -> Result<Self, Malformed> {
         let Value::Array(items) = value else { return Err(Malformed::new(place, value.kind(), "an array")) };
         let items: Result<[Value; 5], _> = items.try_into();
-        let Ok([old, codec, size, blake3, memory]) = items else {
+        let Ok([old, codec, size, digest, memory]) = items else {
             return Err(Malformed::new(
                 place,
                 "an array of another length",
-                "[old, codec, size, blake3, memory]",
+                "[old, codec, size, digest, memory]",
             ));
         };
+        let memory = into_natural(memory, || place.to_owned())?;
         Ok(Self {
             old: parse(old, place)?,
             codec: parse(codec, place)?,
             size: into_natural(size, || place.to_owned())?,
-            blake3: parse(blake3, place)?,
-            memory: into_natural(memory, || place.to_owned())?,
+            digest: parse(digest, place)?,
+            // More than anybody has is refused by every client's limit, however it is spelled.
+            memory_mib: u32::try_from(memory).unwrap_or(u32::MAX),
         })
     }
 
@@ -248,8 +265,8 @@ impl PatchEntry {
             self.old.to_string().into(),
             self.codec.as_str().into(),
             integer(self.size),
-            self.blake3.to_string().into(),
-            integer(self.memory),
+            self.digest.to_string().into(),
+            self.memory_mib.into(),
         ])
     }
 }

@@ -1,4 +1,6 @@
-//! The signed memory of a build line: its last releases in a few bytes each.
+//! The signed memory of a build line: its last releases in some eight bytes each.
+//!
+//! It is written by columns, not by releases: what is alike stands together, and a packer sees it.
 
 use serde::Serialize;
 
@@ -7,9 +9,10 @@ use crate::canonical::{Value, integer};
 use crate::digest::BuildPrefix;
 use crate::fields::{Malformed, into_natural, into_string};
 
-/// Releases that a publisher keeps in a line's history, the listed ones included. A year of weekly releases, nearly; at
-/// some forty bytes each it stays below what one patch entry costs after compression.
-pub const HISTORY_CAP: usize = 48;
+/// Releases that a publisher keeps in a line's history, the listed ones included. Five months of weekly releases; every
+/// client fetches all of it with each update, so that a longer one would cost everybody more than it helps the few who
+/// were away for longer: they are told to take what they skipped as critical.
+pub const HISTORY_CAP: usize = 22;
 
 /// What is remembered of a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,83 +25,172 @@ pub struct HistoryEntry {
     pub severity: Severity,
     /// Every plugin with its version and what changed in it, by name.
     pub plugins: Vec<PluginRelease>,
-    /// The first eight bytes of the build digest.
+    /// The first four bytes of the build digest.
     pub build: BuildPrefix,
     /// Whether the publisher took it back.
     pub withdrawn: bool,
 }
+
+/// Digits of a build in the column of builds.
+const BUILD_DIGITS: usize = 8;
 
 impl HistoryEntry {
     /// The highest severity of the core and of all plugins.
     pub fn highest_severity(&self) -> Severity {
         self.plugins.iter().map(|plugin| plugin.severity).fold(self.severity, Severity::max)
     }
+}
 
-    /// Reads `[sequence, version, severity, build, plugins?, withdrawn?]`. A plugin that the entry does not name is at the
-    /// version of the entry before, and routine.
-    pub(super) fn read(value: Value, place: &str, before: Option<&Self>) -> Result<Self, Malformed> {
+/// Reads `[runs, severities, versions, builds, plugins]`; the entries come in growing order.
+///
+/// A plugin that an entry does not name is at the version of the entry before, and routine.
+pub(super) fn read_history(value: Value, place: &str) -> Result<Vec<HistoryEntry>, Malformed> {
+    let found = value.kind();
+    let columns: Option<[Value; 5]> = match value {
+        Value::Array(items) => items.try_into().ok(),
+        _ => None,
+    };
+    let Some([runs, severities, versions, builds, plugins]) = columns else {
+        return Err(Malformed::new(place, found, "[runs, severities, versions, builds, plugins]"));
+    };
+    let text = |value, column: &str| into_string(value, || format!("{place}.{column}"));
+    let (severities, versions) = (text(severities, "severities")?, text(versions, "versions")?);
+    let (builds, plugins) = (text(builds, "builds")?, text(plugins, "plugins")?);
+
+    let mut sequences = Sequences::read(runs, &format!("{place}.runs"))?;
+    let (mut versions, mut builds) = (versions.split(' '), builds.as_str());
+    let mut plugins = plugins.split(',');
+    let mut history: Vec<HistoryEntry> = Vec::new();
+    for (index, letter) in severities.chars().enumerate() {
+        let place = format!("{place}.{index}");
+        let shorter =
+            |column| Malformed::new(&*place, format!("a shorter column of {column}"), "one for each");
+        let severity = Severity::from_letter(letter.to_ascii_lowercase()).ok_or_else(|| {
+            Malformed::new(
+                &*place,
+                format!("the severity {letter:?}"),
+                "r, f, i or c, in capitals if withdrawn",
+            )
+        })?;
+        let (build, rest) = builds.split_at_checked(BUILD_DIGITS).ok_or_else(|| shorter("builds"))?;
+        builds = rest;
+        let entry = HistoryEntry {
+            sequence: sequences.next().ok_or_else(|| shorter("runs"))?,
+            version: parse_text(versions.next().ok_or_else(|| shorter("versions"))?, &place)?,
+            severity,
+            plugins: carry(history.last(), plugins.next().unwrap_or_default(), &place)?,
+            build: parse_text(build, &place)?,
+            withdrawn: letter.is_ascii_uppercase(),
+        };
+        history.push(entry);
+    }
+    let has_more = sequences.next().is_some()
+        || versions.next().is_some()
+        || !builds.is_empty()
+        || plugins.next().is_some();
+    if has_more || history.is_empty() {
+        return Err(Malformed::new(place, "columns of different lengths", "as many of each as severities"));
+    }
+    Ok(history)
+}
+
+/// Writes entries in growing order.
+pub(super) fn write_history(history: &[&HistoryEntry]) -> Value {
+    let severities: String = history
+        .iter()
+        .map(|entry| {
+            let letter = entry.severity.letter();
+            if entry.withdrawn { letter.to_ascii_uppercase() } else { letter }
+        })
+        .collect();
+    let versions: Vec<&str> = history.iter().map(|entry| entry.version.as_str()).collect();
+    let builds: String = history.iter().map(|entry| entry.build.to_string()).collect();
+    let mut before = None;
+    let plugins: Vec<String> =
+        history.iter().map(|entry| named(entry, before.replace(*entry)).join(" ")).collect();
+    Value::Array(vec![
+        Sequences::write(history.iter().map(|entry| entry.sequence)),
+        severities.into(),
+        versions.join(" ").into(),
+        builds.into(),
+        plugins.join(",").trim_end_matches(',').into(),
+    ])
+}
+
+/// The plugins of an entry, from those of the entry before and those that are named.
+fn carry(before: Option<&HistoryEntry>, named: &str, place: &str) -> Result<Vec<PluginRelease>, Malformed> {
+    let carried = |plugin: &PluginRelease| PluginRelease { severity: Severity::Routine, ..plugin.clone() };
+    let mut plugins: Vec<PluginRelease> =
+        before.map(|entry| entry.plugins.iter().map(carried).collect()).unwrap_or_default();
+    for text in named.split(' ').filter(|text| !text.is_empty()) {
+        let plugin: PluginRelease = parse_text(text, place)?;
+        match plugins.iter_mut().find(|known| known.name == plugin.name) {
+            Some(known) => *known = plugin,
+            None => plugins.push(plugin),
+        }
+    }
+    plugins.sort();
+    Ok(plugins)
+}
+
+/// The plugins that an entry has to name because they are not as they were in the entry before.
+fn named(entry: &HistoryEntry, before: Option<&HistoryEntry>) -> Vec<String> {
+    let is_carried = |plugin: &&PluginRelease| {
+        let same = |known: &PluginRelease| known.name == plugin.name && known.version == plugin.version;
+        plugin.severity == Severity::Routine && before.is_some_and(|before| before.plugins.iter().any(same))
+    };
+    entry.plugins.iter().filter(|plugin| !is_carried(plugin)).map(ToString::to_string).collect()
+}
+
+/// Growing sequences as runs: the first and the last of each. Counted one by one: a run may claim to be of any length.
+struct Sequences {
+    runs: std::vec::IntoIter<(u64, u64)>,
+    /// What is left of the run that was begun.
+    run: Option<(u64, u64)>,
+}
+
+impl Sequences {
+    fn read(value: Value, place: &str) -> Result<Self, Malformed> {
         let Value::Array(items) = value else { return Err(Malformed::new(place, value.kind(), "an array")) };
-        let mut items = items.into_iter();
-        let mut next =
-            |expected: &str| items.next().ok_or_else(|| Malformed::new(place, "a shorter array", expected));
-        let at = || place.to_owned();
-        let sequence = into_natural(next("a sequence")?, at)?;
-        let version = parse(next("a version")?, place)?;
-        let severity = parse(next("a severity")?, place)?;
-        let build = parse(next("the first eight bytes of a build digest")?, place)?;
-        let named = match items.next() {
-            None => Vec::new(),
-            Some(Value::Array(named)) => named,
-            Some(other) => return Err(Malformed::new(place, other.kind(), "an array of plugins")),
-        };
-        let withdrawn = match items.next() {
-            None => false,
-            Some(Value::Bool(withdrawn)) => withdrawn,
-            Some(other) => return Err(Malformed::new(place, other.kind(), "whether it is withdrawn")),
-        };
-        let carried =
-            |plugin: &PluginRelease| PluginRelease { severity: Severity::Routine, ..plugin.clone() };
-        let mut plugins: Vec<PluginRelease> =
-            before.map(|entry| entry.plugins.iter().map(carried).collect()).unwrap_or_default();
-        for value in named {
-            let plugin: PluginRelease = parse(value, place)?;
-            match plugins.iter_mut().find(|known| known.name == plugin.name) {
-                Some(known) => *known = plugin,
-                None => plugins.push(plugin),
+        let mut numbers = Vec::new();
+        for item in items {
+            numbers.push(into_natural(item, || place.to_owned())?);
+        }
+        let mut runs = Vec::new();
+        let mut least = 1;
+        for pair in numbers.chunks(2) {
+            match *pair {
+                [first, last] if first >= least && last >= first => {
+                    runs.push((first, last));
+                    least = last.saturating_add(1);
+                }
+                _ => {
+                    return Err(Malformed::new(place, format!("{pair:?}"), "first and last of growing runs"));
+                }
             }
         }
-        plugins.sort();
-        Ok(Self { sequence, version, severity, plugins, build, withdrawn })
+        Ok(Self { runs: runs.into_iter(), run: None })
     }
 
-    pub(super) fn write(&self, before: Option<&Self>) -> Value {
-        let carried = |plugin: &&PluginRelease| {
-            plugin.severity == Severity::Routine
-                && before.is_some_and(|entry| {
-                    entry
-                        .plugins
-                        .iter()
-                        .any(|known| known.name == plugin.name && known.version == plugin.version)
-                })
-        };
-        let named: Vec<Value> = self
-            .plugins
-            .iter()
-            .filter(|plugin| !carried(plugin))
-            .map(|plugin| Value::String(plugin.to_string()))
-            .collect();
-        let mut items = vec![
-            integer(self.sequence),
-            self.version.as_str().into(),
-            self.severity.as_str().into(),
-            self.build.to_string().into(),
-        ];
-        if self.withdrawn {
-            items.extend([Value::Array(named), true.into()]);
-        } else if !named.is_empty() {
-            items.push(Value::Array(named));
+    fn write(sequences: impl Iterator<Item = u64>) -> Value {
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for sequence in sequences {
+            match runs.last_mut() {
+                Some((_, last)) if last.checked_add(1) == Some(sequence) => *last = sequence,
+                _ => runs.push((sequence, sequence)),
+            }
         }
-        Value::Array(items)
+        Value::Array(runs.into_iter().flat_map(|(first, last)| [integer(first), integer(last)]).collect())
+    }
+}
+
+impl Iterator for Sequences {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        let (next, last) = self.run.take().or_else(|| self.runs.next())?;
+        self.run = next.checked_add(1).filter(|after| *after <= last).map(|after| (after, last));
+        Some(next)
     }
 }
 
@@ -107,6 +199,9 @@ pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
     value: Value,
     place: &str,
 ) -> Result<T, Malformed> {
-    let text = into_string(value, || place.to_owned())?;
+    parse_text(&into_string(value, || place.to_owned())?, place)
+}
+
+fn parse_text<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str, place: &str) -> Result<T, Malformed> {
     text.parse().map_err(|error: T::Err| Malformed::new(place, format!("{text:?}"), error.to_string()))
 }

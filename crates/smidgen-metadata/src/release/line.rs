@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::entry::{MAX_MODE, are_notes};
+use super::history::{read_history, write_history};
 use super::{BuildLine, HISTORY_CAP, HistoryEntry, Release, Severity};
 use crate::canonical::Value;
 use crate::digest::Blake3;
@@ -86,7 +87,9 @@ impl Line {
         }
         let Some((_, history)) = newest else { return Ok(None) };
         read.releases.sort_by_key(|release| release.sequence);
-        read.history.extend(read_history(history, &prefix)?);
+        if let Some(history) = history {
+            read.history.extend(read_history(history, &format!("{prefix}..custom.history"))?);
+        }
         read.history.sort_by_key(|entry| entry.sequence);
         let twice = read.history.windows(2).find(|pair| matches!(pair, [a, b] if a.sequence == b.sequence));
         if let Some([entry, _]) = twice {
@@ -244,6 +247,19 @@ impl Line {
         true
     }
 
+    /// Offers a release again that the history remembers and that was not withdrawn. `false`, and nothing changes, for any
+    /// other, or one that is listed.
+    pub fn list_again(&mut self, release: Release) -> bool {
+        let remembered = self.history.iter().find(|entry| entry.sequence == release.sequence);
+        if remembered != Some(&release.to_history()) || self.release(release.sequence).is_some() {
+            return false;
+        }
+        self.releases.push(release);
+        self.releases.sort_by_key(|release| release.sequence);
+        self.tombstone = None;
+        true
+    }
+
     /// Unlists all but the newest `count` releases; the history keeps them. At least one stays.
     pub fn keep_newest(&mut self, count: usize) {
         self.releases.drain(..self.releases.len().saturating_sub(count.max(1)));
@@ -281,33 +297,4 @@ fn read_entry(
 
 fn has_plugins_of(release: &Release, line: &BuildLine) -> bool {
     release.plugins.iter().map(|plugin| &plugin.name).eq(&line.plugins)
-}
-
-fn read_history(value: Option<Value>, prefix: &str) -> Result<Vec<HistoryEntry>, Malformed> {
-    let place = format!("{prefix}..custom.history");
-    let items = match value {
-        None => Vec::new(),
-        Some(Value::Array(items)) => items,
-        Some(other) => return Err(Malformed::new(place, other.kind(), "an array")),
-    };
-    let mut history: Vec<HistoryEntry> = Vec::new();
-    for (index, item) in items.into_iter().enumerate() {
-        let place = format!("{place}.{index}");
-        let entry = HistoryEntry::read(item, &place, history.last())?;
-        if history.last().is_some_and(|before| before.sequence >= entry.sequence) {
-            return Err(Malformed::new(place, format!("sequence {}", entry.sequence), "growing sequences"));
-        }
-        history.push(entry);
-    }
-    Ok(history)
-}
-
-fn write_history(history: &[&HistoryEntry]) -> Value {
-    let mut before = None;
-    let mut items = Vec::new();
-    for entry in history {
-        items.push(entry.write(before));
-        before = Some(*entry);
-    }
-    Value::Array(items)
 }

@@ -23,10 +23,10 @@ pub struct NameError {
     found: String,
 }
 
-/// Characters that a name may have.
-const MAX_LEN: usize = 64;
-
 impl Name {
+    /// Characters that a name may have.
+    pub const MAX_LEN: usize = 64;
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -35,7 +35,7 @@ impl Name {
 
 fn is_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'+' | b'-');
-    (1..=MAX_LEN).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with(['.', '-'])
+    (1..=Name::MAX_LEN).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with(['.', '-'])
 }
 
 impl FromStr for Name {
@@ -61,7 +61,7 @@ impl TryFrom<String> for Name {
         if is_name(&text) {
             Ok(Self(text))
         } else {
-            Err(NameError { found: text.chars().take(MAX_LEN.saturating_add(16)).collect() })
+            Err(NameError { found: text.chars().take(Self::MAX_LEN.saturating_add(16)).collect() })
         }
     }
 }

@@ -58,6 +58,20 @@ impl Severity {
             Self::Critical => "critical",
         }
     }
+
+    /// The letter in histories: the first one of the word.
+    pub(super) const fn letter(self) -> char {
+        match self {
+            Self::Routine => 'r',
+            Self::Feature => 'f',
+            Self::Important => 'i',
+            Self::Critical => 'c',
+        }
+    }
+
+    pub(super) fn from_letter(letter: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.letter() == letter)
+    }
 }
 
 impl Policy {

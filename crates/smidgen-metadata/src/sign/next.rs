@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::canonical::Object;
 use crate::release::Name;
-use crate::role::{Header, MetaFile, Role};
+use crate::role::{Header, MetaFile, Role, RoleName};
 use crate::root::Root;
 use crate::snapshot::Snapshot;
 use crate::targets::Targets;
@@ -16,8 +16,10 @@ use crate::timestamp::TimestampRole;
 pub struct Lifetimes {
     /// Hours of a root.
     pub root: u32,
-    /// Hours of targets.
+    /// Hours of targets, which are signed offline.
     pub targets: u32,
+    /// Hours of the roles that targets delegate to, which list releases.
+    pub release: u32,
     /// Hours of a snapshot.
     pub snapshot: u32,
     /// Hours of a timestamp: the longest that a mirror can hide news from a client.
@@ -25,9 +27,9 @@ pub struct Lifetimes {
 }
 
 impl Default for Lifetimes {
-    /// A year, 90 days, 14 days, 72 hours.
+    /// A year, half a year, 90 days, 14 days, 72 hours.
     fn default() -> Self {
-        Self { root: 365 * 24, targets: 90 * 24, snapshot: 14 * 24, timestamp: 72 }
+        Self { root: 365 * 24, targets: 182 * 24, release: 90 * 24, snapshot: 14 * 24, timestamp: 72 }
     }
 }
 
@@ -48,7 +50,7 @@ pub fn next_root(last: &Root, expires: Timestamp) -> Root {
     Root { header: header_after(Some(last), expires), ..last.clone() }
 }
 
-/// The next targets, listing what the last did.
+/// The next targets, or the next version of a delegated role, listing what the last did.
 pub fn next_targets(last: Option<&Targets>, expires: Timestamp) -> Targets {
     let header = header_after(last, expires);
     match last {
@@ -57,21 +59,21 @@ pub fn next_targets(last: Option<&Targets>, expires: Timestamp) -> Targets {
     }
 }
 
-/// The next snapshot, listing these targets. Everything else that the last one listed stays: clients refuse a snapshot that
-/// forgets a role.
+/// The next snapshot, listing these roles anew. Everything else that the last one listed stays: clients refuse a snapshot
+/// that forgets a role.
 pub fn next_snapshot(
     last: Option<&Snapshot>,
     repository: &Name,
-    targets: MetaFile,
+    roles: impl IntoIterator<Item = (RoleName, MetaFile)>,
     expires: Timestamp,
 ) -> Snapshot {
     let (mut meta, unknown) = last
         .map_or_else(|| (BTreeMap::new(), Object::new()), |last| (last.meta.clone(), last.unknown.clone()));
-    meta.insert("targets.json".to_owned(), targets);
+    meta.extend(roles.into_iter().map(|(role, listed)| (format!("{}.json", role.as_str()), listed)));
     Snapshot { header: header_after(last, expires), repository: Some(repository.to_string()), meta, unknown }
 }
 
-/// The next timestamp, listing the snapshot with its length and digest. `signed_at` comes from [`signing_time`].
+/// The next timestamp, listing the snapshot. `signed_at` comes from [`signing_time`].
 pub fn next_timestamp(
     last: Option<&TimestampRole>,
     repository: &Name,

@@ -158,13 +158,13 @@ fn rejects_freeze_of_each_role() {
     assert_eq!(code(start().plus_hours(72)), "expired_metadata");
     assert!(follower.clone().refresh(&third, publisher.timestamp.expires().plus_hours(0)).is_err());
     let mut stale = publisher;
-    for (days, role) in [(14, "snapshot"), (90, "targets"), (365, "root")] {
+    for (days, role) in [(14, "snapshot"), (182, "targets"), (365, "root")] {
         let now = start().plus_days(days);
-        if days >= 90 {
+        if days >= 182 {
             stale.publish_snapshot();
         }
         stale.now = now;
-        if days == 90 {
+        if days == 182 {
             stale.publish_snapshot();
         } else if days == 14 {
             stale.publish_timestamp();

@@ -316,7 +316,7 @@ fn ten_thousand_delegations_cost_no_more_than_the_roles_on_the_way() {
 #[test]
 fn a_line_is_found_in_the_role_that_it_is_delegated_to() {
     let id = line().id();
-    let first: String = id.as_str().chars().take(2).collect();
+    let first: String = id.to_string().chars().take(2).collect();
     let mut graph = Graph::new();
     // Of the delegations that hold some of the line's paths only the last one holds all of them.
     for (name, pattern) in [

@@ -87,7 +87,8 @@ impl Publisher {
         let mut root = Root::new(Header::new(1, now.plus_hours(lifetimes.root)));
         keys.assign(&mut root);
         let targets = next_targets(None, now.plus_hours(lifetimes.targets));
-        let snapshot = next_snapshot(None, &name, MetaFile::new(1), now.plus_hours(lifetimes.snapshot));
+        let listed = [(RoleKind::Targets.into(), MetaFile::new(1))];
+        let snapshot = next_snapshot(None, &name, listed, now.plus_hours(lifetimes.snapshot));
         let timestamp =
             next_timestamp(None, &name, MetaFile::new(1), now, now.plus_hours(lifetimes.timestamp));
         let roots = vec![keys.sign_root(&root)];
@@ -120,7 +121,7 @@ impl Publisher {
     /// Publishes the next snapshot and timestamp over the targets of now.
     pub(crate) fn publish_snapshot(&mut self) {
         let base = signing_time(self.now, Some(&self.timestamp));
-        let listed = MetaFile::new(self.targets.header.version);
+        let listed = [(RoleKind::Targets.into(), MetaFile::new(self.targets.header.version))];
         let expires = base.plus_hours(Lifetimes::default().snapshot);
         self.snapshot = next_snapshot(Some(&self.snapshot), &self.name, listed, expires);
         self.sign_snapshot();

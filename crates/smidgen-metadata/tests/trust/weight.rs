@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use smidgen_metadata::canonical::Value;
 use smidgen_metadata::sign::{next_targets, sign_role};
-use smidgen_metadata::{HISTORY_CAP, Role, Target};
+use smidgen_metadata::{HISTORY_CAP, MetaFile, Role, Target};
 
 use crate::publisher::{Publisher, start};
 use crate::release::{line, line_of};
@@ -54,23 +54,33 @@ fn metadata_stays_as_light_as_the_documents_say() {
         );
         packed
     };
-    for (history, most) in [(0, (450, 340)), (36, (2_890, 1_290)), (HISTORY_CAP as u64 - 1, (3_450, 1_480))] {
+    for (history, most) in [(0, (400, 300)), (12, (1_080, 630)), (HISTORY_CAP as u64 - 1, (1_330, 760))] {
         let publisher = publisher_of(history, 1);
         let (path, target) = publisher.targets.targets.iter().next().unwrap();
         let patches = if history == 0 { "no patches" } else { "five patches" };
         weigh(&format!("entry: {patches}, {history} releases of history"), &entry(target, path), most);
     }
-    let publisher = publisher_of(36, 1);
+    // As in a shard of 16 build lines, each in a role of its own.
+    let mut publisher = publisher_of(HISTORY_CAP as u64 - 1, 1);
+    for index in 0..16_u64 {
+        let listed = MetaFile::new(1 + index * 7 % 40);
+        publisher.snapshot.meta.insert(format!("editor~{:02x}.json", index * 73 % 256), listed);
+    }
+    publisher.snapshot.meta.insert("editor.json".to_owned(), MetaFile::new(16));
+    publisher.publish_snapshot();
+    publisher.timestamp.snapshot = MetaFile::new(publisher.snapshot.version());
+    publisher.sign_timestamp();
     let files = [
-        ("`timestamp.json`", &publisher.mirror.timestamp, (560, 385)),
-        ("`N.snapshot.json`", &publisher.mirror.snapshot, (410, 305)),
-        ("`N.targets.json`, one line", &publisher.mirror.targets, (3_230, 1_490)),
+        ("`timestamp.json`", &publisher.mirror.timestamp, (460, 325)),
+        ("`N.snapshot.json` of 16 lines", &publisher.mirror.snapshot, (960, 400)),
+        ("`N.editor~e4.json`, the role of a line", &publisher.mirror.targets, (1_660, 910)),
     ];
     let update: usize = files.map(|(what, bytes, most)| weigh(what, bytes, most)).iter().sum();
-    let two = publisher_of(36, 2);
-    weigh("`N.targets.json`, one line that lists two releases", &two.mirror.targets, (4_180, 1_870));
+    assert!(update <= 1_600, "an update takes {update} bytes of metadata");
+    let two = publisher_of(HISTORY_CAP as u64 - 1, 2);
+    weigh("the same with two releases listed", &two.mirror.targets, (2_560, 1_280));
     weigh("`1.root.json`, 2 of 3 keys", &publisher.mirror.roots[0], (2_310, 920));
-    table.push_str(&format!("| an update: timestamp, snapshot, targets | | {update} |\n"));
+    table.push_str(&format!("| an update: timestamp, snapshot, role of the line | | {update} |\n"));
     println!("{table}");
 }
 
@@ -93,8 +103,7 @@ fn arrays_beat_objects_where_it_counts() {
         }
     };
     let custom = targets.targets.values_mut().next().unwrap().custom.as_mut().unwrap();
-    names(custom, "patches", &["old", "codec", "size", "blake3", "memory"]);
-    names(custom, "history", &["sequence", "version", "severity", "build", "plugins", "withdrawn"]);
+    names(custom, "patches", &["old", "codec", "size", "digest", "memory"]);
     let objects = weight(&targets);
     println!("targets.json with arrays: {arrays:?}, with objects: {objects:?} (bytes, gzip)");
     assert!(arrays.0 < objects.0 && arrays.1 < objects.1);

@@ -24,8 +24,10 @@ pub struct KeyNameError {
 impl KeyName {
     /// The longest name.
     pub const MAX_LEN: usize = 64;
-    /// Signs targets.
+    /// Signs targets: which products there are.
     pub const TARGETS: Self = Self(Cow::Borrowed("targets"));
+    /// Signs the roles of products and build lines: which releases there are.
+    pub const RELEASE: Self = Self(Cow::Borrowed("release"));
     /// Signs snapshot.
     pub const SNAPSHOT: Self = Self(Cow::Borrowed("snapshot"));
     /// Signs timestamp.
@@ -36,7 +38,7 @@ impl KeyName {
 
     /// The keys that a new repository needs.
     pub fn of_new_repository() -> Vec<Self> {
-        [&Self::ROOTS[..], &[Self::TARGETS, Self::SNAPSHOT, Self::TIMESTAMP]].concat()
+        [&Self::ROOTS[..], &[Self::TARGETS, Self::RELEASE, Self::SNAPSHOT, Self::TIMESTAMP]].concat()
     }
 
     /// The name itself.

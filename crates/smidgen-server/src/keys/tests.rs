@@ -10,7 +10,7 @@ fn scene() -> (tempfile::TempDir, Store, PathBuf) {
 }
 
 #[test]
-fn makes_six_private_keys_once() {
+fn makes_seven_private_keys_once() {
     use std::os::unix::fs::PermissionsExt as _;
     let (_home, store, folder) = scene();
     let keys = Keys::create(&folder, &store).unwrap();
@@ -22,7 +22,7 @@ fn makes_six_private_keys_once() {
     }
     Keys::create(&folder, &store).unwrap();
     assert_eq!(std::fs::read(keys.path(&KeyName::TARGETS)).unwrap(), first);
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 12);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 14);
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn finds_keys_by_what_they_are_and_not_by_their_names() {
     let error = refusal(keys.signers("timestamp", [&stranger], 1));
     assert_eq!(error.code(), "wrong_key");
     assert!(error.to_string().contains("timestamp.pem"), "{error}");
-    assert_eq!(refusal(keys.signers("release", [&stranger], 1)).code(), "key_missing");
-    let error = refusal(keys.signers("release", [&stranger, &other], 2));
+    assert_eq!(refusal(keys.signers("editor", [&stranger], 1)).code(), "key_missing");
+    let error = refusal(keys.signers("editor", [&stranger, &other], 2));
     assert_eq!(error.code(), "signature_threshold");
 }
 

@@ -1,16 +1,17 @@
 //! Old builds, read back from the store: what a client really has, not what a build machine remembers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use smidgen_delta::full::Expected;
 use smidgen_delta::{Digest, Limits};
-use smidgen_metadata::{BuildLine, HistoryEntry, Line, RawMetadata, Release, RoleKind, Targets};
+use smidgen_metadata::{BuildLine, HistoryEntry, Line, Release};
 use tokio::sync::OnceCell;
 
 use crate::encode::Build;
-use crate::layout::{METADATA, Versioned};
-use crate::repository::Repository;
+use crate::layout::role_key;
+use crate::repository::{Repository, read_unverified};
 use crate::store::Store;
 
 /// An old build that is read when the first job needs it, and dropped after the last.
@@ -66,34 +67,51 @@ async fn read(
     Err(format!("the old build cannot be read back: {reason}"))
 }
 
-/// How many older targets files are searched.
+/// How many older versions of a role are looked into, at most.
 const RECALLED_VERSIONS: usize = 64;
+/// How many versions in a row may be missing before there are no older ones: numbers that crashed runs took.
+const MAX_GAP: usize = 8;
 
-/// Looks for a release that is not listed any more in the older targets files that `gc` has not removed yet.
-///
-/// Their signatures do not matter: the build that is read back has to be the one of the signed history, and all that is
-/// made of it is a patch that nobody takes who does not have it.
-pub(super) async fn recall(
-    repository: &Repository,
-    line: &BuildLine,
-    entry: &HistoryEntry,
-) -> Option<Release> {
-    let (store, limits) = (repository.store(), repository.limits());
-    let files = store.list(METADATA).await.ok()?;
-    let mut versions: Vec<u64> =
-        files.iter().filter_map(|file| Versioned::Targets.version(&file.key)).collect();
-    versions.sort_unstable();
-    for version in versions.into_iter().rev().take(RECALLED_VERSIONS) {
-        let Ok(bytes) = store.read(&Versioned::Targets.key(version), limits.max_targets_len).await else {
-            continue;
-        };
-        let raw = RawMetadata::parse(&bytes, RoleKind::Targets, &limits);
-        let Ok(targets) = raw.and_then(|raw| raw.read_unverified::<Targets>()) else { continue };
-        let Ok(Some(listed)) = Line::read(&targets, line) else { continue };
-        let found = listed.release(entry.sequence).filter(|release| release.blake3.prefix() == entry.build);
-        if let Some(release) = found {
-            return Some(release.clone());
+/// The older versions of a line's role that `gc` has not removed.
+pub(crate) struct Older<'a> {
+    pub(crate) repository: &'a Repository,
+    pub(crate) line: &'a BuildLine,
+    pub(crate) role: &'a str,
+    /// The version in force.
+    pub(crate) before: u64,
+}
+
+impl Older<'_> {
+    /// Looks for releases that are not listed any more; `None` for those that are gone.
+    ///
+    /// Signatures do not matter: the build that is read back has to be the one of the signed history, and all that is made
+    /// of it is a patch that nobody takes who does not have it.
+    pub(crate) async fn recall(&self, entries: &[HistoryEntry]) -> BTreeMap<u64, Option<Release>> {
+        let mut found: BTreeMap<u64, Option<Release>> =
+            entries.iter().map(|entry| (entry.sequence, None)).collect();
+        let (store, limits) = (self.repository.store(), self.repository.limits());
+        let (mut version, mut gap) = (self.before, 0);
+        for _ in 0..RECALLED_VERSIONS {
+            version = version.saturating_sub(1);
+            if version == 0 || gap > MAX_GAP || found.values().all(Option::is_some) {
+                break;
+            }
+            let Ok(bytes) = store.read(&role_key(self.role, version), limits.max_targets_len).await else {
+                gap += 1;
+                continue;
+            };
+            gap = 0;
+            let listed =
+                read_unverified(&bytes, &limits).and_then(|targets| Line::read(&targets, self.line).ok());
+            let Some(listed) = listed.flatten() else { continue };
+            for entry in entries {
+                let release = listed.release(entry.sequence);
+                let release = release.filter(|release| release.blake3.prefix() == entry.build);
+                if let (Some(release), Some(place @ None)) = (release, found.get_mut(&entry.sequence)) {
+                    *place = Some(release.clone());
+                }
+            }
         }
+        found
     }
-    None
 }

@@ -4,11 +4,14 @@
 //! time, and how it finishes what a crashed run began.
 
 use bytes::Bytes;
-use smidgen_metadata::{BuildPrefix, HistoryEntry, Line, PatchEntry, PluginRelease, Release, Targets};
+use smidgen_metadata::{
+    BuildLine, BuildPrefix, HistoryEntry, Line, PatchEntry, PluginRelease, Release, Role,
+};
 
 use super::artifact::Artifact;
 use super::{PatchOutcome, PatchReport, PublishError, PublishOptions, Published};
 use crate::encode::{Attempt, Cost, MadeFull, MadePatch};
+use crate::repository::State;
 
 /// What has to be done next.
 #[derive(Debug)]
@@ -24,8 +27,8 @@ pub(super) enum Plan {
 pub(super) enum Work {
     /// Read the stored files of a release that is listed already.
     Inspect { artifact: usize, release: Box<Release> },
-    /// Look for an old release that is not listed any more.
-    Recall { artifact: usize, entry: Box<HistoryEntry> },
+    /// Look for old releases that are not listed any more, in older versions of the line's role.
+    Recall { artifact: usize, role: String, before: u64, entries: Vec<HistoryEntry> },
     /// Make the full copy.
     Full { artifact: usize },
     /// Make the patch from an old release.
@@ -48,16 +51,16 @@ pub(super) struct Planned {
 
 /// Plans all artifacts over one state.
 pub(super) fn plan(
-    targets: &Targets,
+    state: &State,
     artifacts: &[Artifact],
     options: &PublishOptions,
 ) -> Result<Plan, PublishError> {
     let mut work = Vec::new();
     let mut planned = Vec::new();
     for (index, artifact) in artifacts.iter().enumerate() {
-        let line = read_line(targets, artifact)?;
+        let line = read_line(state, artifact)?;
         match judge(&line, artifact)? {
-            Verdict::New => match plan_new(index, artifact, &line, options) {
+            Verdict::New => match plan_new(index, artifact, state, &line, options) {
                 Ok(plan) => planned.push(plan),
                 Err(more) => work.extend(more),
             },
@@ -78,16 +81,17 @@ pub(super) fn plan(
     Ok(if work.is_empty() { Plan::Ready(planned) } else { Plan::Work(work) })
 }
 
-/// Lists what was planned.
-pub(super) fn write(
-    targets: &mut Targets,
+/// The lines that change, as they will be.
+pub(super) fn changed_lines(
+    state: &State,
     artifacts: &[Artifact],
     planned: &[Planned],
     options: &PublishOptions,
-) -> Result<(), PublishError> {
+) -> Result<Vec<(BuildLine, Line)>, PublishError> {
+    let mut changed = Vec::new();
     for (artifact, planned) in artifacts.iter().zip(planned) {
         let Some(release) = planned.release.as_ref().filter(|_| !planned.listed) else { continue };
-        let mut line = read_line(targets, artifact)?;
+        let mut line = read_line(state, artifact)?;
         if let Some(listed) = line.releases_mut().find(|listed| listed.sequence == release.sequence) {
             listed.clone_from(release);
         } else {
@@ -95,13 +99,14 @@ pub(super) fn write(
             line.push(release.clone(), &artifact.line).map_err(unlistable)?;
         }
         line.keep_newest(options.listed);
-        line.write(targets, &artifact.line);
+        changed.push((artifact.line.clone(), line));
     }
-    Ok(())
+    Ok(changed)
 }
 
-fn read_line(targets: &Targets, artifact: &Artifact) -> Result<Line, PublishError> {
-    let line = Line::read(targets, &artifact.line)
+fn read_line(state: &State, artifact: &Artifact) -> Result<Line, PublishError> {
+    let line = state
+        .line(&artifact.line)
         .map_err(|fault| PublishError::LineMalformed { line: artifact.line_label(), fault })?;
     Ok(line.unwrap_or_default())
 }
@@ -183,17 +188,19 @@ fn quote(notes: Option<&String>) -> String {
 fn plan_new(
     index: usize,
     artifact: &Artifact,
+    state: &State,
     line: &Line,
     options: &PublishOptions,
 ) -> Result<Planned, Vec<Work>> {
     let mut olds: Vec<(&HistoryEntry, Option<&Release>)> = Vec::new();
     let mut work = Vec::new();
+    let mut forgotten = Vec::new();
     for entry in line.history().iter().rev().take(options.previous) {
         let old = match (line.release(entry.sequence), artifact.recalled.get(&entry.sequence)) {
             (Some(listed), _) => Some(listed),
             (None, Some(recalled)) => recalled.as_ref(),
             (None, None) => {
-                work.push(Work::Recall { artifact: index, entry: Box::new(entry.clone()) });
+                forgotten.push(entry.clone());
                 continue;
             }
         };
@@ -201,6 +208,12 @@ fn plan_new(
             work.push(Work::Patch { artifact: index, old: Box::new(old.clone()) });
         }
         olds.push((entry, old));
+    }
+    if !forgotten.is_empty()
+        && let Some(role) = state.role_of(&artifact.line).map(str::to_owned)
+    {
+        let before = state.delegated(&role).map_or(0, Role::version);
+        work.push(Work::Recall { artifact: index, role, before, entries: forgotten });
     }
     let Some(full) = artifact.full.as_ref() else {
         work.push(Work::Full { artifact: index });
@@ -357,6 +370,6 @@ fn outcome(entry: &PatchEntry, cost: Cost, full_size: u64) -> PatchOutcome {
         saved: full_size.saturating_sub(entry.size),
         codec: entry.codec.to_string(),
         cpu_seconds: cost.cpu.as_secs_f64(),
-        apply_memory: entry.memory,
+        apply_memory: entry.memory(),
     }
 }

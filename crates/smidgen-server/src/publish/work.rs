@@ -6,15 +6,15 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use smidgen_delta::Limits;
-use smidgen_metadata::{Blake3, BuildLine, Release};
+use smidgen_metadata::{BlobDigest, BuildLine, Release};
 
 use super::artifact::{Artifact, Health};
-use super::old::{OldBuild, recall};
+use super::old::{OldBuild, Older};
 use super::plan::Work;
 use super::{PublishError, PublishOptions};
 use crate::budget::{Gate, full_memory, patch_memory};
 use crate::digests::digest;
-use crate::encode::{self, Attempt, EncodeError, MadeFull, blake3_of};
+use crate::encode::{self, Attempt, EncodeError, MadeFull, blob_digest};
 use crate::repository::Repository;
 use crate::store::Store;
 use crate::{Event, Reporter};
@@ -22,7 +22,7 @@ use crate::{Event, Reporter};
 /// What a piece of work gave.
 enum Done {
     Inspected { artifact: usize, health: Health },
-    Recalled { artifact: usize, sequence: u64, release: Option<Release> },
+    Recalled { artifact: usize, releases: BTreeMap<u64, Option<Release>> },
     Full { artifact: usize, made: MadeFull },
     Patch { artifact: usize, old_sequence: u64, attempt: Attempt },
 }
@@ -83,8 +83,8 @@ pub(super) async fn run(
             Done::Inspected { artifact, health } => {
                 give(artifacts, artifact, |artifact| artifact.health = Some(health));
             }
-            Done::Recalled { artifact, sequence, release } => {
-                give(artifacts, artifact, |artifact| _ = artifact.recalled.insert(sequence, release));
+            Done::Recalled { artifact, releases } => {
+                give(artifacts, artifact, |artifact| artifact.recalled.extend(releases));
             }
             Done::Full { artifact, made } => give(artifacts, artifact, |artifact| artifact.full = Some(made)),
             Done::Patch { artifact, old_sequence, attempt } => {
@@ -125,9 +125,9 @@ impl Workshop<'_> {
                 let health = inspect(self.repository.store(), &artifact.line, &release).await;
                 Done::Inspected { artifact: index, health }
             }
-            (Work::Recall { entry, .. }, _) => {
-                let release = recall(self.repository, &artifact.line, &entry).await;
-                Done::Recalled { artifact: index, sequence: entry.sequence, release }
+            (Work::Recall { role, before, entries, .. }, _) => {
+                let older = Older { repository: self.repository, line: &artifact.line, role: &role, before };
+                Done::Recalled { artifact: index, releases: older.recall(&entries).await }
             }
             (Work::Full { .. }, _) => Done::Full { artifact: index, made: self.full(artifact).await? },
             (Work::Patch { old: release, .. }, old) => {
@@ -187,7 +187,7 @@ async fn encode<T: Send + 'static>(
 /// answer is to write it again.
 async fn inspect(store: &Store, line: &BuildLine, release: &Release) -> Health {
     let mut health = Health {
-        full: is_blob(store, &release.full.path(), release.full.size, release.full.blake3).await,
+        full: is_blob(store, &release.full.path(), release.full.size, release.full.digest).await,
         raw: !release.raw,
         patches: BTreeSet::new(),
     };
@@ -196,14 +196,14 @@ async fn inspect(store: &Store, line: &BuildLine, release: &Release) -> Health {
         health.raw = matches!(found, Ok(Ok(found)) if found.sha256 == *release.sha256.as_bytes());
     }
     for entry in &release.patches {
-        if is_blob(store, &entry.path(), entry.size, entry.blake3).await {
+        if is_blob(store, &entry.path(), entry.size, entry.digest).await {
             health.patches.insert(entry.old);
         }
     }
     health
 }
 
-async fn is_blob(store: &Store, key: &str, size: u64, expected: Blake3) -> bool {
+async fn is_blob(store: &Store, key: &str, size: u64, expected: BlobDigest) -> bool {
     let found = store.consume(key, size, |blob| digest(blob)).await;
-    matches!(found, Ok(Ok(found)) if blake3_of(found.blake3) == expected)
+    matches!(found, Ok(Ok(found)) if blob_digest(found.blake3) == expected)
 }

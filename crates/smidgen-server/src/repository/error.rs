@@ -1,7 +1,7 @@
 //! Why a repository cannot be opened or changed.
 
 use smidgen_metadata::sign::SignError;
-use smidgen_metadata::{Name, RoleKind, Timestamp, VerifyError};
+use smidgen_metadata::{Malformed, Name, RoleName, ShardsError, Timestamp, VerifyError};
 
 use crate::keys::KeysError;
 use crate::store::StoreError;
@@ -60,7 +60,7 @@ pub enum RepositoryError {
         /// The file.
         key: String,
         /// What was found, and what to do.
-        source: VerifyError,
+        source: Box<VerifyError>,
     },
     /// A role that stays as it is has expired, so that no client would take what is built upon it.
     #[error(
@@ -68,7 +68,7 @@ pub enum RepositoryError {
     )]
     Expired {
         /// The role.
-        role: RoleKind,
+        role: RoleName,
         /// When it expired.
         expires: Timestamp,
         /// What the clock says.
@@ -86,7 +86,7 @@ pub enum RepositoryError {
     #[error("failed to sign {role}: {source}")]
     Sign {
         /// The role.
-        role: RoleKind,
+        role: RoleName,
         /// Why.
         source: SignError,
     },
@@ -96,9 +96,52 @@ pub enum RepositoryError {
     )]
     Unacceptable {
         /// The role.
-        role: RoleKind,
+        role: RoleName,
         /// What the client would say.
-        source: VerifyError,
+        source: Box<VerifyError>,
+    },
+    /// Nothing of the product can be signed for.
+    #[error(
+        "the product {product} is not known to this repository: whoever has the targets key must run `smidgen product add REPO --keys DIR --product {product}` once"
+    )]
+    UnknownProduct {
+        /// The product.
+        product: String,
+    },
+    /// A new product needs the targets key, which is not here.
+    #[error(
+        "the product {product} is new in {location}, and the key that lets it in is not here ({source}): whoever has it must run `smidgen product add {location} --keys DIR --product {product}` once"
+    )]
+    ProductNeedsTargetsKey {
+        /// The product.
+        product: Name,
+        /// The repository.
+        location: String,
+        /// What is missing.
+        source: Box<KeysError>,
+    },
+    /// A product that would take the name of a role that every repository has.
+    #[error("{product} cannot be the name of a product: it is that of a role of every TUF repository")]
+    ReservedProduct {
+        /// The product.
+        product: Name,
+    },
+    /// Targets do not say who signs releases.
+    #[error("targets name no key for releases: this repository was not made by `smidgen init`")]
+    NoReleaseKey,
+    /// A number of shards that cannot be.
+    #[error(transparent)]
+    ShardCount {
+        /// What was found, and what can be.
+        source: ShardsError,
+    },
+    /// What root says about shards is not in their form.
+    #[error("{key} cannot be understood: {fault}; restore it from a copy")]
+    Shards {
+        /// The file.
+        key: String,
+        /// What is wrong.
+        fault: Malformed,
     },
     /// Version numbers have run out.
     #[error(
@@ -106,7 +149,7 @@ pub enum RepositoryError {
     )]
     VersionsExhausted {
         /// The role.
-        role: RoleKind,
+        role: String,
         /// Its version.
         version: u64,
     },
@@ -128,6 +171,12 @@ impl RepositoryError {
             Self::ClockBack { .. } => "clock_back",
             Self::Sign { .. } => "sign_failed",
             Self::Unacceptable { .. } => "defect",
+            Self::UnknownProduct { .. } => "unknown_product",
+            Self::ProductNeedsTargetsKey { .. } => "product_needs_targets_key",
+            Self::ReservedProduct { .. } => "reserved_product",
+            Self::NoReleaseKey => "no_release_key",
+            Self::ShardCount { .. } => "bad_shard_count",
+            Self::Shards { .. } => "malformed_metadata",
             Self::VersionsExhausted { .. } => "versions_exhausted",
         }
     }

@@ -111,7 +111,7 @@ mod tests {
     const BLOB_SIZE: usize = 32 << 20;
 
     fn blob() -> String {
-        format!("blobs/5e/{}", "5e".repeat(32))
+        format!("blobs/5e/{}", "5e".repeat(16))
     }
 
     impl Server {

@@ -84,7 +84,7 @@ impl Files {
 
     /// Whether the store can be read and holds a repository.
     pub(super) async fn is_healthy(&self) -> bool {
-        self.shelf.read(&*self.objects, &Path::from("metadata/timestamp.json")).await.is_ok()
+        self.shelf.read(&*self.objects, &Path::from("metadata/1.root.json")).await.is_ok()
     }
 
     /// Metadata: small, sent from memory, under gzip to whoever takes it.

@@ -64,6 +64,7 @@ impl Repository {
         let router = over(Arc::clone(&objects));
         let blob: Bytes = (0..1000_u32).map(|index| (index % 251) as u8).collect();
         let repository = Self { objects, router, blob, _folder: folder };
+        repository.put("/metadata/1.root.json", b"{}".to_vec()).await;
         repository.put(TIMESTAMP, b"{\"signed\":{\"version\":1}}".to_vec()).await;
         repository.put(TARGETS, b"{\"signed\":{\"targets\":{}}}".repeat(50)).await;
         repository.put(&blob_path(&repository.blob), repository.blob.to_vec()).await;
@@ -94,6 +95,7 @@ impl Repository {
 
 fn blob_path(bytes: &[u8]) -> String {
     let digest = Digest::of(bytes).to_string();
+    let digest = digest.get(..32).unwrap();
     format!("/blobs/{}/{digest}", digest.get(..2).unwrap())
 }
 
@@ -145,7 +147,8 @@ async fn tags_are_made_of_content_and_equal_over_every_copy() {
         assert_eq!(tag(receive(&one.router, path, &[]).await), tag(receive(&other.router, path, &[]).await));
     }
     let received = receive(&one.router, &blob_path(&one.blob), &[]).await;
-    assert_eq!(received.header("etag"), Some(format!("\"{}\"", Digest::of(&one.blob)).as_str()));
+    let name = Digest::of(&one.blob).to_string();
+    assert_eq!(received.header("etag"), Some(format!("\"{}\"", &name[..32]).as_str()));
 }
 
 #[tokio::test]

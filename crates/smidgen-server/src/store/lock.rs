@@ -43,6 +43,10 @@ impl Lock {
 
 /// The file is never removed: a second process could else lock a name that the first one no longer holds.
 fn open(path: &Path) -> std::io::Result<File> {
+    if let Some(folder) = path.parent() {
+        // A shard that nothing was published to yet has no folder.
+        std::fs::create_dir_all(folder)?;
+    }
     File::options().create(true).truncate(false).read(true).write(true).open(path)
 }
 

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smidgen_delta::full::Expected;
 use smidgen_delta::{Digest, Limits, Patch};
-use smidgen_metadata::{Blake3, Line, PatchEntry, Release};
+use smidgen_metadata::{Blake3, BlobDigest, HistoryEntry, Line, PatchEntry, Release, Role};
 
 use super::{Finding, VerifyReport};
 use crate::digests::{Digests, digest};
-use crate::encode::{Build, Comparing, blake3_of};
+use crate::encode::{Build, Comparing, blake3_of, blob_digest};
 use crate::lines::ListedLine;
+use crate::publish::Older;
+use crate::repository::{Repository, State};
 use crate::store::{Store, StoreError};
 use crate::{Event, Reporter};
 
@@ -38,9 +40,19 @@ pub(super) fn count_files(line: &Line) -> usize {
 }
 
 /// Checks every file of every release of the line.
-pub(super) async fn check(store: &Store, listed: &ListedLine, progress: &Progress<'_>) -> VerifyReport {
-    let mut check =
-        LineCheck { store, listed, progress, limits: Limits::default(), report: VerifyReport::default() };
+pub(super) async fn check(
+    part: &Repository,
+    state: Option<&State>,
+    listed: &ListedLine,
+    progress: &Progress<'_>,
+) -> VerifyReport {
+    let mut check = LineCheck {
+        store: part.store(),
+        listed,
+        progress,
+        limits: Limits::default(),
+        report: VerifyReport::default(),
+    };
     let mut builds = Vec::new();
     for release in listed.line.releases() {
         check.report.releases += 1;
@@ -48,10 +60,18 @@ pub(super) async fn check(store: &Store, listed: &ListedLine, progress: &Progres
         let from_raw = if release.raw { check.raw(release).await } else { None };
         builds.push(from_full.or(from_raw));
     }
+    let unlisted = match state {
+        Some(state) => check.unlisted(part, state).await,
+        None => Vec::new(),
+    };
     for (release, build) in listed.line.releases().iter().zip(&builds) {
         for entry in &release.patches {
             check.report.patches += 1;
-            let old = builds.iter().flatten().find(|old| blake3_of(old.digest).prefix() == entry.old);
+            let old = builds
+                .iter()
+                .flatten()
+                .chain(&unlisted)
+                .find(|old| blake3_of(old.digest).prefix() == entry.old);
             check.patch(release, entry, old, build.as_ref()).await;
         }
     }
@@ -67,10 +87,37 @@ struct LineCheck<'a> {
 }
 
 impl LineCheck<'_> {
+    /// Builds that patches start from and that are not listed any more, as far as `gc` has kept them.
+    async fn unlisted(&self, part: &Repository, state: &State) -> Vec<Arc<Build>> {
+        let line = &self.listed.line;
+        let is_needed = |entry: &&HistoryEntry| {
+            let mut patches = line.releases().iter().flat_map(|release| &release.patches);
+            line.release(entry.sequence).is_none() && patches.any(|patch| patch.old == entry.build)
+        };
+        let needed: Vec<HistoryEntry> = line.history().iter().filter(is_needed).cloned().collect();
+        let Some(role) = state.role_of(&self.listed.id).filter(|_| !needed.is_empty()) else {
+            return Vec::new();
+        };
+        let before = state.delegated(role).map_or(0, Role::version);
+        let older = Older { repository: part, line: &self.listed.id, role, before };
+        let mut builds = Vec::new();
+        for release in older.recall(&needed).await.into_values().flatten() {
+            let digest = Digest::from_bytes(*release.blake3.as_bytes());
+            let expected = Expected { size: release.size, digest };
+            let limits = self.limits.clone();
+            let expand = move |packed: &mut dyn std::io::Read| Build::expand(packed, expected, &limits, None);
+            // What is gone or damaged here is not promised to anybody.
+            if let Ok(Ok(build)) = self.store.consume(&release.full.path(), release.full.size, expand).await {
+                builds.push(Arc::new(build));
+            }
+        }
+        builds
+    }
+
     /// The full copy: its own digest, and the build that it gives.
     async fn full(&mut self, release: &Release) -> Option<Arc<Build>> {
         let key = release.full.path();
-        self.digest(&key, release.full.size, release.full.blake3, release).await?;
+        self.digest(&key, release.full.size, release.full.digest, release).await?;
         let expected =
             Expected { size: release.size, digest: Digest::from_bytes(*release.blake3.as_bytes()) };
         let limits = self.limits.clone();
@@ -132,7 +179,7 @@ impl LineCheck<'_> {
         new: Option<&Arc<Build>>,
     ) {
         let key = entry.path();
-        let Some(()) = self.digest(&key, entry.size, entry.blake3, release).await else { return };
+        let Some(()) = self.digest(&key, entry.size, entry.digest, release).await else { return };
         let (old, new) = (old.cloned(), new.cloned());
         let (entry, limits, expected) = (entry.clone(), self.limits.clone(), release.blake3);
         let prove = move |raw: &mut dyn std::io::Read| {
@@ -155,7 +202,7 @@ impl LineCheck<'_> {
     }
 
     /// Compares a blob with its name and its signed size.
-    async fn digest(&mut self, key: &str, size: u64, expected: Blake3, release: &Release) -> Option<()> {
+    async fn digest(&mut self, key: &str, size: u64, expected: BlobDigest, release: &Release) -> Option<()> {
         self.progress.checking(key);
         let read = |blob: &mut dyn std::io::Read| {
             let mut counting = Counting { inner: blob, size: 0 };
@@ -174,7 +221,7 @@ impl LineCheck<'_> {
         };
         self.report.files += 1;
         self.report.bytes += found_size;
-        if found_size == size && blake3_of(found) == expected {
+        if found_size == size && blob_digest(found) == expected {
             return Some(());
         }
         let found = Found { size: found_size, digest: found.to_string() };
@@ -234,11 +281,11 @@ fn prove(
     if blake3_of(header.new_digest) != expected {
         return Err(format!("it leads to build {}, {expected} is signed", header.new_digest));
     }
-    if header.apply_memory() > entry.memory {
+    if header.apply_memory() > entry.memory() {
         return Err(format!(
             "applying it takes {} bytes of memory, {} are signed",
             header.apply_memory(),
-            entry.memory
+            entry.memory()
         ));
     }
     let Some(old) = old else { return Ok(false) };

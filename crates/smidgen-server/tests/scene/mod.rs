@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail loudly")]
 
+pub(crate) mod counting;
 pub(crate) mod crashing;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use smidgen_delta::{Digest, Limits as DeltaLimits, Patch};
 use smidgen_metadata::{
-    Blake3, BuildLine, Limits, Line, PluginRelease, Release, Severity, Timestamp, TrustedSet,
+    Blake3, BlobDigest, BuildLine, Limits, Line, PluginRelease, Release, Severity, Timestamp, TrustedSet,
 };
 use smidgen_server::clock::Clock;
 use smidgen_server::keys::Keys;
@@ -32,6 +33,10 @@ impl Clock for SetClock {
 }
 
 impl SetClock {
+    pub(crate) fn at(seconds: i64) -> Self {
+        Self(AtomicI64::new(seconds))
+    }
+
     pub(crate) fn pass(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
@@ -54,7 +59,7 @@ impl Scene {
     /// An initialised, empty repository.
     pub(crate) async fn new() -> Self {
         let scene = Self::bare();
-        scene.repository.init(&scene.keys, Some("test".parse().unwrap()), &()).await.unwrap();
+        scene.repository.init(&scene.keys, Some("test".parse().unwrap()), 1, &()).await.unwrap();
         scene
     }
 
@@ -67,7 +72,7 @@ impl Scene {
         let keys = Keys::create(&home.path().join("keys"), &store).unwrap();
         let clock = Arc::new(SetClock(AtomicI64::new(START)));
         let repository = Repository::new(store).with_clock(clock.clone());
-        Self { home, repository, keys, clock, options: PublishOptions::default() }
+        Self { home, repository, keys, clock, options: several_listed() }
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
@@ -103,6 +108,11 @@ impl Scene {
     }
 }
 
+/// Several releases of a line stay listed, so that tests can look at them.
+fn several_listed() -> PublishOptions {
+    PublishOptions { listed: 6, ..PublishOptions::default() }
+}
+
 pub(crate) fn request(file: &Path, version: &str) -> PublishRequest {
     PublishRequest {
         file: file.to_owned(),
@@ -124,6 +134,12 @@ pub(crate) fn plugin(text: &str) -> PluginRelease {
 
 pub(crate) fn line() -> BuildLine {
     request(Path::new("editor"), "1").line()
+}
+
+/// The role that lists the releases of [`line()`].
+pub(crate) fn role() -> String {
+    let id = line().id().to_string();
+    format!("editor~{}", &id[id.len() - 2..])
 }
 
 /// A build of some 40 kB: mostly the same from version to version, and hard to compress.
@@ -171,7 +187,10 @@ impl Client {
     }
 
     pub(crate) fn line(&self, line: &BuildLine) -> Option<Line> {
-        let search = self.trusted.search(line).unwrap();
+        let mut search = self.trusted.search(line).unwrap();
+        while let Some(wanted) = search.request().unwrap() {
+            search.update(&std::fs::read(self.folder.join("metadata").join(wanted.name)).unwrap()).unwrap();
+        }
         search.finish().unwrap().map(smidgen_metadata::Verified::into_inner)
     }
 
@@ -189,7 +208,7 @@ impl Client {
 
     /// Installs a release from its full copy.
     pub(crate) fn install(&self, release: &Release) -> Vec<u8> {
-        let packed = self.blob(&release.full.path(), release.full.size, release.full.blake3);
+        let packed = self.blob(&release.full.path(), release.full.size, release.full.digest);
         let digest = Digest::from_bytes(*release.blake3.as_bytes());
         let expected = smidgen_delta::full::Expected { size: release.size, digest };
         let mut new = Vec::new();
@@ -209,23 +228,23 @@ impl Client {
             }
             for entry in &release.patches {
                 patches += 1;
-                let bytes = self.blob(&entry.path(), entry.size, entry.blake3);
+                let bytes = self.blob(&entry.path(), entry.size, entry.digest);
                 let patch = Patch::open(bytes, &DeltaLimits::default()).unwrap();
                 if let Some((_, old)) = builds.iter().find(|(digest, _)| digest.prefix() == entry.old) {
                     let mut made = Vec::new();
                     patch.apply(old, &mut made).unwrap();
                     assert_eq!(&made, new);
-                    assert!(patch.header().apply_memory() <= entry.memory);
+                    assert!(patch.header().apply_memory() <= entry.memory());
                 }
             }
         }
         patches
     }
 
-    fn blob(&self, path: &str, size: u64, digest: Blake3) -> Vec<u8> {
+    fn blob(&self, path: &str, size: u64, digest: BlobDigest) -> Vec<u8> {
         let bytes = std::fs::read(self.folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert_eq!(bytes.len() as u64, size);
-        assert_eq!(Digest::of(&bytes).as_bytes(), digest.as_bytes());
+        assert_eq!(Blake3::from_bytes(*Digest::of(&bytes).as_bytes()).to_blob(), digest);
         bytes
     }
 }

@@ -330,8 +330,8 @@ mod tests {
             old: blake3(old).prefix(),
             codec: "classic".parse().unwrap(),
             size: 1000 * (sequence - old),
-            blake3: blake3(100 + old),
-            memory: 1 << 20,
+            digest: blake3(100 + old).to_blob(),
+            memory_mib: 1,
         };
         Release {
             sequence,
@@ -343,7 +343,7 @@ mod tests {
             sha256: Sha256::from_bytes([9; 32]),
             blake3: blake3(sequence),
             mode: 0o755,
-            full: Blob { size: 4_000_000 + sequence, blake3: blake3(200) },
+            full: Blob { size: 4_000_000 + sequence, digest: blake3(200).to_blob() },
             patches: (1..sequence).map(patch).collect(),
             raw: true,
             notes: None,
