@@ -43,41 +43,36 @@ impl<const N: usize> Bytes<N> {
     pub(crate) fn code(&mut self, coder: &mut impl Coder, contexts: &[u32; N], set: usize, byte: u8) -> u8 {
         let mut hashes = *contexts;
         for (index, hash) in hashes.iter_mut().enumerate() {
-            *hash = hash.wrapping_add((index as u32).wrapping_mul(0x1234_5677)).wrapping_mul(0x9E37_79B1);
+            *hash = hash.wrapping_add((index as u32).wrapping_mul(0x1234_5677)).wrapping_mul(0x85EB_CA6B);
+            *hash = (*hash ^ *hash >> 15).wrapping_mul(0x9E37_79B1);
+            *hash ^= *hash >> 15;
         }
         let [.., second, first] = hashes.as_slice() else {
             return 0;
         };
         let answer = self.recall.look_up([*first, *second]);
+        let known = self.nibbles.look_up(&hashes);
         let byte = match self.recall.code(coder, &answer, set, byte.into()) {
             Some(known) => known as u8,
             None => {
-                let high = self.half(coder, &hashes, 0, set << 1, usize::from(byte >> 4));
-                let low =
-                    self.half(coder, &hashes, high.wrapping_add(1), set << 1 | 1, usize::from(byte & 15));
+                let high = self.nibbles.code(coder, &known, set << 1, usize::from(byte >> 4));
+                below(&mut hashes, high);
+                let known = self.nibbles.look_up(&hashes);
+                let low = self.nibbles.code(coder, &known, set << 1 | 1, usize::from(byte & 15));
                 (high << 4 | low) as u8
             }
         };
         self.recall.learn(&answer, byte.into());
         byte
     }
+}
 
-    /// Codes four bits; `node` is 0 for the upper half, and one more than the upper half for the lower.
-    #[inline]
-    fn half(
-        &mut self,
-        coder: &mut impl Coder,
-        hashes: &[u32; N],
-        node: usize,
-        set: usize,
-        half: usize,
-    ) -> usize {
-        let node = (node as u32).wrapping_mul(0x2545_F491) >> 7;
-        let mut hashes = *hashes;
-        for hash in &mut hashes {
-            *hash = (*hash ^ node).wrapping_mul(0x85EB_CA6B);
-            *hash ^= *hash >> 15;
-        }
-        self.nibbles.code(coder, &hashes, set, half)
+/// Makes contexts of a byte those of its lower half, below this upper one. Their slots lie within the same 4 KiB, so that
+/// the processor translates one address for both.
+#[inline]
+fn below<const N: usize>(hashes: &mut [u32; N], high: usize) {
+    let node = (high as u32).wrapping_add(1).wrapping_mul(0x9E37_79B1) & 0xFF00_007F;
+    for hash in hashes {
+        *hash ^= node;
     }
 }

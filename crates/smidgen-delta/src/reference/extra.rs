@@ -37,7 +37,7 @@ impl Run<'_> {
 /// The models.
 pub(crate) struct Extra {
     code: Bytes<4>,
-    words: Bytes<4>,
+    words: Bytes<3>,
     data: Bytes<4>,
     /// Displacements that stay near, and addresses of calls and operands.
     near: Bytes<3>,
@@ -51,7 +51,7 @@ pub(crate) struct Extra {
 /// Logarithm of the number of slots of the largest model for so many extra bytes: about one each.
 fn log(size: u64) -> u8 {
     let covering = size.checked_next_power_of_two().map_or(63, u64::trailing_zeros) as u8;
-    covering.clamp(9, 20)
+    covering.clamp(9, 19)
 }
 
 /// Logarithm of the number of slots of the others.
@@ -204,9 +204,9 @@ impl Extra {
         let mut index = 0_usize;
         while index < run.len {
             let address = run.address.wrapping_add(index as u64);
-            let before = [4, 8, 12].map(|distance| word_back(out, distance));
+            let before = [4, 8].map(|distance| word_back(out, distance));
             if address & 3 != 0 || run.len.wrapping_sub(index) < 4 {
-                let contexts = [1, 2, 3, 4].map(|order| fold(hash_back(out, order), 900 | order as u32));
+                let contexts = [1, 2, 3].map(|order| fold(hash_back(out, order), 900 | order as u32));
                 let byte = self.words.code(coder, &contexts, 15, run.byte(index));
                 out.push(byte);
                 index = index.wrapping_add(1);
@@ -214,7 +214,7 @@ impl Extra {
             }
             let raw = u32::from_le_bytes([0, 1, 2, 3].map(|byte| run.byte(index.wrapping_add(byte))));
             let word = absolute(raw, address, true);
-            let [one, two, three] = before;
+            let [one, two] = before;
             let answer = self.whole.look_up([fold(fold(one, two), 1), fold(one, 2)]);
             let word = self.whole.code(coder, &answer, 0, word).unwrap_or_else(|| {
                 let mut done = 1_u32;
@@ -222,8 +222,7 @@ impl Extra {
                     let own = fold(done, level as u32);
                     let top = |word: u32| word >> 21;
                     let pair = fold(top(one), top(two));
-                    let contexts =
-                        [own, fold(own, pair), fold(own, fold(one, 1)), fold(own, fold(pair, top(three)))];
+                    let contexts = [own, fold(own, pair), fold(own, fold(one, 1))];
                     let byte = self.words.code(coder, &contexts, level, byte);
                     done = done << 8 | u32::from(byte);
                 }

@@ -83,6 +83,12 @@ impl Constants {
     }
 }
 
+/// What contexts know, as it lay in memory: perhaps of others.
+pub(crate) struct Known<const N: usize> {
+    slots: [Slot; N],
+    hashes: [u32; N],
+}
+
 /// A model of half bytes in `N` contexts, at least three.
 pub(crate) struct Nibbles<const N: usize> {
     slots: Vec<Slot>,
@@ -107,21 +113,29 @@ impl<const N: usize> Nibbles<N> {
         slots.saturating_add((sets as u64).saturating_mul(size_of::<[[u16; N]; LEVELS]>() as u64))
     }
 
-    /// Codes a symbol below 16 in contexts of these hashes, the most telling last, with weights of `set`.
-    #[inline(never)]
-    pub(crate) fn code(
-        &mut self,
-        coder: &mut impl Coder,
-        hashes: &[u32; N],
-        set: usize,
-        symbol: usize,
-    ) -> usize {
+    /// What contexts of these hashes know. Better asked for long before it is needed: all loads then wait for memory
+    /// together.
+    #[inline]
+    pub(crate) fn look_up(&self, hashes: &[u32; N]) -> Known<N> {
         let mask = self.slots.len().wrapping_sub(1);
-        // All loads come before anything depends on one of them, so that they wait for memory together.
         let mut slots = [FRESH; N];
         for (slot, hash) in slots.iter_mut().zip(hashes) {
             *slot = self.slots.get(*hash as usize & mask).copied().unwrap_or(FRESH);
         }
+        Known { slots, hashes: *hashes }
+    }
+
+    /// Codes a symbol below 16 in contexts of which this is known, the most telling last, with weights of `set`.
+    #[inline]
+    pub(crate) fn code(
+        &mut self,
+        coder: &mut impl Coder,
+        known: &Known<N>,
+        set: usize,
+        symbol: usize,
+    ) -> usize {
+        let mask = self.slots.len().wrapping_sub(1);
+        let Known { mut slots, hashes } = *known;
         let mut counts = [0; N];
         for ((slot, hash), count) in slots.iter_mut().zip(hashes).zip(&mut counts) {
             let mark = slot.0[0];
@@ -150,8 +164,8 @@ impl<const N: usize> Nibbles<N> {
         let mut gains = [0; N];
         for (((slot, hash), count), gain) in slots.iter().zip(hashes).zip(counts).zip(&mut gains) {
             *gain = u32::from(slot.chance(symbol));
-            let learnt = slot.learn(count, *hash, &up, &self.constants);
-            if let Some(slot) = self.slots.get_mut(*hash as usize & mask) {
+            let learnt = slot.learn(count, hash, &up, &self.constants);
+            if let Some(slot) = self.slots.get_mut(hash as usize & mask) {
                 *slot = learnt;
             }
         }
