@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    apply, completions, diff, gc, gen_deltas, init, inspect, man, product, publish, resign, serve, status,
-    update, verify, withdraw,
+    apply, completions, diff, doctor, gc, gen_deltas, init, inspect, key, man, product, publish, resign,
+    serve, status, update, verify, withdraw,
 };
 use crate::exit::Exit;
 use crate::logging::LogFormat;
@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Gc(gc::Gc),
     Verify(verify::Verify),
     Resign(resign::Resign),
+    Doctor(doctor::Doctor),
+    Key(key::Key),
     Serve(serve::Serve),
     Update(update::Update),
     Status(status::StatusCommand),
@@ -78,6 +80,8 @@ impl Command {
             Self::Gc(command) => command.run(screen),
             Self::Verify(command) => command.run(screen),
             Self::Resign(command) => command.run(screen),
+            Self::Doctor(command) => command.run(screen),
+            Self::Key(command) => command.run(screen),
             Self::Serve(command) => command.run(screen),
             Self::Update(command) => command.run(screen),
             Self::Status(command) => command.run(screen),
@@ -145,17 +149,21 @@ mod tests {
         definition().debug_assert();
     }
 
+    fn check_examples(command: &clap::Command) {
+        for example in examples(command) {
+            let words = words(&example).into_iter().take_while(|word| word != ">");
+            if let Err(error) = Arguments::try_parse_from(words) {
+                panic!("the help of `{}` shows `{example}`: {error}", command.get_name());
+            }
+        }
+        command.get_subcommands().for_each(check_examples);
+    }
+
     #[test]
     fn every_command_has_examples_that_parse() {
         for command in definition().get_subcommands() {
-            let examples = examples(command);
-            assert!(!examples.is_empty(), "`smidgen {}` has no example in its help", command.get_name());
-            for example in examples {
-                let words = words(&example).into_iter().take_while(|word| word != ">");
-                if let Err(error) = Arguments::try_parse_from(words) {
-                    panic!("the help of `smidgen {}` shows `{example}`: {error}", command.get_name());
-                }
-            }
+            assert!(!examples(command).is_empty(), "`{}` has no example in its help", command.get_name());
+            check_examples(command);
         }
     }
 

@@ -20,13 +20,15 @@ pub(crate) enum Exit {
     Refused = 5,
     /// What was asked for does not exist: an unknown product, release or line.
     NotApplicable = 6,
-    /// `verify` ran to its end and found something wrong in the repository.
+    /// `verify` or `doctor` ran to its end and found something wrong in the repository.
     Findings = 7,
+    /// `doctor` found something that will go wrong unless somebody acts in time.
+    Warned = 8,
 }
 
 impl Exit {
     /// Every exit code, in order.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -35,6 +37,7 @@ impl Exit {
         Self::Refused,
         Self::NotApplicable,
         Self::Findings,
+        Self::Warned,
     ];
 
     /// The number that the shell sees.
@@ -52,7 +55,8 @@ impl Exit {
             Self::Later => "try again later: network, busy server, lock held by another run",
             Self::Refused => "the machine refused: no room, no permission",
             Self::NotApplicable => "unknown product, release or line: nothing applies",
-            Self::Findings => "verify found something wrong in the repository",
+            Self::Findings => "verify or doctor found something wrong in the repository",
+            Self::Warned => "doctor warns: something will go wrong unless somebody acts",
         }
     }
 }

@@ -47,6 +47,9 @@ use file::{Private, Readers, fail};
 /// How many of the root keys must sign.
 pub const ROOT_THRESHOLD: u64 = 2;
 
+/// The folder, below that of the keys, of those that nobody trusts any more.
+pub const RETIRED: &str = "retired";
+
 /// How a new secret is kept.
 #[derive(Clone)]
 pub enum Protection {
@@ -69,9 +72,18 @@ impl Keys {
     /// Makes the keys of a new repository that are missing in `folder` (and the folder), for the repository in `store`. None
     /// is ever overwritten, so that a crashed call can be repeated.
     pub fn create(folder: &Path, store: &Store) -> Result<Self, KeysError> {
+        Self::create_protected(folder, store, &Protection::None)
+    }
+
+    /// As [`create`](Self::create); the keys that it makes are kept as `protection` says.
+    pub fn create_protected(
+        folder: &Path,
+        store: &Store,
+        protection: &Protection,
+    ) -> Result<Self, KeysError> {
         let keys = Self::make_folder(folder, Some(store))?;
         for name in KeyName::of_new_repository() {
-            keys.ensure(&name, &Protection::None)?;
+            keys.ensure(&name, protection)?;
         }
         Ok(keys)
     }
@@ -199,19 +211,22 @@ impl Keys {
             if signers.len() as u64 >= threshold {
                 break;
             }
-            let suggested = entry.can_sign() && entry.name.suggests(role);
-            match &entry.public {
-                Ok(public) if entry.can_sign() && listed.iter().any(|other| same(other, public)) => {
-                    if !signers.iter().any(|signer| same(&signer.public_key(), public)) {
-                        signers.push(self.open_entry(entry)?);
-                    }
+            if !entry.can_sign() {
+                continue;
+            }
+            let suggested = entry.name.suggests(role);
+            let Ok(public) = &entry.public else {
+                misfit = entry.public.err().filter(|_| suggested).or(misfit);
+                continue;
+            };
+            if listed.iter().any(|other| same(other, public)) {
+                let twice = signers.iter().any(|signer| same(&signer.public_key(), public));
+                if !twice {
+                    signers.push(self.open_entry(entry)?);
                 }
-                Ok(_) if suggested => {
-                    let path = entry.path.display().to_string();
-                    misfit.get_or_insert(KeysError::WrongKey { role: role.to_owned(), path });
-                }
-                Err(_) if suggested => misfit = entry.public.err(),
-                _ => {}
+            } else if suggested {
+                let path = entry.path.display().to_string();
+                misfit.get_or_insert(KeysError::WrongKey { role: role.to_owned(), path });
             }
         }
         if signers.len() as u64 >= threshold {
@@ -231,6 +246,75 @@ impl Keys {
         }))
     }
 
+    /// A signer for each key of the folder that `listed` allows.
+    pub fn all_signers<'a>(
+        &self,
+        listed: impl IntoIterator<Item = &'a PublicKey>,
+    ) -> Result<Vec<Box<dyn Signer>>, KeysError> {
+        let listed: Vec<&PublicKey> = listed.into_iter().collect();
+        let mut signers: Vec<Box<dyn Signer>> = Vec::new();
+        for entry in self.list()?.into_iter().filter(KeyEntry::can_sign) {
+            let Ok(public) = &entry.public else { continue };
+            let twice = signers.iter().any(|signer| same(&signer.public_key(), public));
+            if !twice && listed.iter().any(|listed| same(listed, public)) {
+                signers.push(self.open_entry(entry)?);
+            }
+        }
+        Ok(signers)
+    }
+
+    /// A name for another key of a role that no file has: `timestamp-2`, if `timestamp` is the first.
+    pub fn free_name(&self, role: &str) -> Result<KeyName, KeysError> {
+        let mut taken: Vec<String> = Vec::new();
+        for folder in [&self.folder, &self.folder.join(RETIRED)] {
+            let Ok(files) = std::fs::read_dir(folder) else { continue };
+            taken.extend(files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()));
+        }
+        let mut number: u64 = 2;
+        loop {
+            let name: KeyName = format!("{role}-{number}").parse()?;
+            // In `retired/` a key's id follows upon its name.
+            let begins = |file: &String| {
+                file.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(['.', '-']))
+            };
+            if !taken.iter().any(begins) {
+                return Ok(name);
+            }
+            number = number.saturating_add(1);
+        }
+    }
+
+    /// Moves the files of keys that nobody trusts any more to `retired/` in the folder: they sign nothing from there, and are
+    /// there if they are needed after all. Can be repeated after a crash.
+    pub fn retire<'a>(
+        &self,
+        gone: impl IntoIterator<Item = &'a PublicKey>,
+    ) -> Result<Vec<KeyName>, KeysError> {
+        let gone: Vec<&PublicKey> = gone.into_iter().collect();
+        let retired = self.folder.join(RETIRED);
+        let mut moved = Vec::new();
+        for entry in self.list()? {
+            let Ok(public) = &entry.public else { continue };
+            if !gone.iter().any(|key| same(key, public)) {
+                continue;
+            }
+            file::make_private_folder(&retired)
+                .map_err(|source| fail("make the folder", &retired, source))?;
+            // The public file goes last: until then a crashed call finds what is left by it.
+            for ending in [SECRET, entry::EXTERNAL, PUBLIC] {
+                let path = self.folder.join(format!("{}.{ending}", entry.name));
+                if path.exists() {
+                    let id = public.id();
+                    let id = id.as_str().get(..16).unwrap_or_default();
+                    file::move_new(&path, &retired.join(format!("{}-{id}.{ending}", entry.name)))
+                        .map_err(|source| fail("move aside", &path, source))?;
+                }
+            }
+            moved.push(entry.name);
+        }
+        Ok(moved)
+    }
+
     /// Whether the folder has enough keys for a role. None is opened.
     pub fn can_sign<'a>(
         &self,
@@ -245,6 +329,15 @@ impl Keys {
             .collect();
         let found = listed.into_iter().filter(|listed| here.iter().any(|key| same(key, listed))).count();
         Ok(found as u64 >= threshold)
+    }
+
+    /// Whether nobody else can read or change a key, and it is not in the repository. It is not opened.
+    pub fn check(&self, entry: &KeyEntry) -> Result<(), KeysError> {
+        let canonical = self.resolve(&entry.path)?;
+        match entry.form {
+            KeyForm::Plain | KeyForm::Encrypted => file::refuse_exposed(&canonical, Private::Read),
+            KeyForm::External | KeyForm::PublicOnly => file::refuse_exposed(&canonical, Private::Write),
+        }
     }
 
     fn open_entry(&self, entry: KeyEntry) -> Result<Box<dyn Signer>, KeysError> {

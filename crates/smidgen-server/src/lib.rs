@@ -2,15 +2,17 @@
 //!
 //! A repository is a folder or bucket of static files ([`store`]): signed metadata, and blobs named by their content.
 //! [`repository`] knows in which order they are written so that a crash at any moment leaves the repository as it was
-//! or complete; [`publish`] turns new builds into releases; [`withdraw`], [`gc`], [`verify`] and [`resign`] look after
-//! what is there; [`pipeline`] does a whole release from a manifest; [`serve`] answers clients, as any web server over
+//! or complete; [`publish`] turns new builds into releases; [`withdraw`], [`gc`], [`verify`], [`doctor`] and [`resign`] look
+//! after what is there; [`ceremony`] changes [`keys`]; [`pipeline`] does a whole release from a manifest; [`serve`] answers clients, as any web server over
 //! the same folder would.
 //!
 //! Nothing here prints: what happens goes to a [`Reporter`], what was done is returned as a report.
 
 pub mod budget;
+pub mod ceremony;
 pub mod clock;
 mod digests;
+pub mod doctor;
 mod encode;
 pub mod gc;
 pub mod keys;

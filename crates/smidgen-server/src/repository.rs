@@ -11,6 +11,7 @@ mod commit;
 mod error;
 mod home;
 pub(crate) mod products;
+mod rotation;
 mod state;
 
 use std::sync::Arc;
@@ -158,15 +159,7 @@ impl Repository {
 
     /// The chain of roots from the first one on; also the key of the last one.
     async fn load_root(&self) -> Result<(TrustedSet, String), RepositoryError> {
-        let mut key = layout::role_key("root", 1);
-        let first = self.home().see_if_there(&key, self.limits.max_root_len).await?;
-        let Some(first) = first else {
-            return Err(RepositoryError::NotARepository { location: self.store.location().into() });
-        };
-        // Nothing is expired in 1970, and the signed times that lift a client's clock never lift it over an expiry:
-        // `commit` sees to that.
-        let mut trusted = TrustedSet::open(&first.bytes, Timestamp::from_unix(0), self.limits)
-            .map_err(|source| refused(&key, source))?;
+        let (mut trusted, mut key) = self.open_chain().await?;
         for version in 2.. {
             let next = layout::role_key("root", version);
             let Some(raw) = self.home().see_if_there(&next, self.limits.max_root_len).await? else { break };
@@ -177,6 +170,20 @@ impl Repository {
         if let Some(name) = self.name_of(&trusted)? {
             trusted.pin_repository(&name).map_err(|source| refused(&key, source))?;
         }
+        Ok((trusted, key))
+    }
+
+    /// The first root and its key, open for more.
+    async fn open_chain(&self) -> Result<(TrustedSet, String), RepositoryError> {
+        let key = layout::role_key("root", 1);
+        let first = self.home().see_if_there(&key, self.limits.max_root_len).await?;
+        let Some(first) = first else {
+            return Err(RepositoryError::NotARepository { location: self.store.location().into() });
+        };
+        // Nothing is expired in 1970, and the signed times that lift a client's clock never lift it over an expiry:
+        // `commit` sees to that.
+        let trusted = TrustedSet::open(&first.bytes, Timestamp::from_unix(0), self.limits)
+            .map_err(|source| refused(&key, source))?;
         Ok((trusted, key))
     }
 

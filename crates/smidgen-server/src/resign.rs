@@ -1,6 +1,7 @@
 //! Signing again what is about to expire, without changing what it says.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Serialize;
 use smidgen_metadata::sign::next_targets;
@@ -111,6 +112,53 @@ async fn resign_part(
     }
 }
 
+/// Signs again and again until `stop`: at once, and then every `every`, give or take a fifth, so that many publishers do
+/// not wake at the same moment. What fails is logged with its code and tried again sooner; clients have what they had.
+///
+/// Signing may block (a passphrase is stretched, a token asks its person): give it a thread of its own.
+pub async fn keep(
+    repository: &Repository,
+    keys: &Keys,
+    scope: ResignScope,
+    every: Duration,
+    stop: impl Future<Output = ()>,
+) {
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let pause = match resign(repository, keys, scope, &()).await {
+            Ok(report) => {
+                for role in &report.roles {
+                    let SignedRole { shard, role, version, expires } = role;
+                    tracing::info!(shard, role, version, %expires, "signed again");
+                }
+                every
+            }
+            Err(error) => {
+                tracing::error!(code = error.code(), "failed to sign again: {error}");
+                every / RETRIES
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(jittered(pause)) => {}
+            () = &mut stop => return,
+        }
+    }
+}
+
+/// How often a failure is tried again in the time of one round.
+const RETRIES: u32 = 12;
+
+/// Between four and six fifths of `pause`.
+fn jittered(pause: Duration) -> Duration {
+    let mut random = [0_u8; 4];
+    // Without randomness there is no jitter, which is no reason not to sign.
+    let share = match getrandom::fill(&mut random) {
+        Ok(()) => f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    };
+    pause.mul_f64(0.8 + 0.4 * share)
+}
+
 fn depth(scope: ResignScope, state: &State, keys: &Keys, now: Timestamp) -> Result<Depth, RepositoryError> {
     let everything = match scope {
         ResignScope::TimestampOnly => return Ok(Depth::Timestamp),
@@ -151,7 +199,7 @@ fn can_sign(keys: &Keys, root: &Root, role: RoleKind) -> Result<bool, Repository
 }
 
 /// What has another version now: targets, delegated roles, snapshot, timestamp.
-fn changed(part: &Repository, before: &State, after: &State) -> Vec<SignedRole> {
+pub(crate) fn changed(part: &Repository, before: &State, after: &State) -> Vec<SignedRole> {
     let signed = |role: &str, version, expires| SignedRole {
         shard: part.folder().to_owned(),
         role: role.to_owned(),
@@ -171,4 +219,17 @@ fn changed(part: &Repository, before: &State, after: &State) -> Vec<SignedRole> 
     roles.extend(top(RoleKind::Snapshot));
     roles.extend(top(RoleKind::Timestamp));
     roles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_is_never_more_than_a_fifth_off() {
+        let hour = Duration::from_secs(3600);
+        let pauses: Vec<Duration> = (0..1000).map(|_| jittered(hour)).collect();
+        assert!(pauses.iter().all(|pause| (2880..=4320).contains(&pause.as_secs())));
+        assert!(pauses.iter().max() > pauses.iter().min());
+    }
 }

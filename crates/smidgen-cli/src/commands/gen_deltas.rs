@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use smidgen_server::keys::Keys;
 use smidgen_server::pipeline::{DeltaReport, Manifest, gen_deltas};
 use smidgen_server::publish::PublishOptions;
 use smidgen_server::repository::Repository;
@@ -13,6 +12,7 @@ use smidgen_server::store::Store;
 use super::budget::BudgetArguments;
 use super::diff::CodecArgument;
 use crate::exit::Exit;
+use crate::key_folder::KeyFolder;
 use crate::publishing::Publishing;
 use crate::runtime;
 use crate::screen::Screen;
@@ -44,9 +44,8 @@ pub(crate) struct GenDeltas {
     manifest: PathBuf,
     /// The repository: a folder or a URL.
     repo: String,
-    /// The folder of the repository's secret keys.
-    #[arg(long, value_name = "DIR")]
-    keys: PathBuf,
+    #[command(flatten)]
+    keys: KeyFolder,
     /// Make patches from so many previous builds of each line.
     #[arg(long, value_name = "N", default_value_t = PublishOptions::default().previous)]
     previous: usize,
@@ -74,7 +73,7 @@ impl GenDeltas {
     async fn gen_deltas(&self, screen: &Screen) -> Result<DeltaReport> {
         let manifest = Manifest::read(&self.manifest)?;
         let store = Store::open(&self.repo)?;
-        let keys = Keys::open(&self.keys, &store)?;
+        let keys = self.keys.open(&store)?;
         let options = PublishOptions {
             previous: self.previous,
             listed: self.listed,

@@ -1,15 +1,17 @@
 //! `smidgen init`: makes keys and an empty signed repository.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use smidgen_metadata::Name;
-use smidgen_server::keys::Keys;
+use smidgen_server::keys::{Keys, Passphrase, Protection};
 use smidgen_server::repository::{InitReport, Repository};
 use smidgen_server::store::Store;
 
 use crate::exit::Exit;
+use crate::key_folder::PassphraseFile;
 use crate::publishing::Publishing;
 use crate::runtime;
 use crate::screen::Screen;
@@ -31,6 +33,11 @@ pub(crate) struct Init {
     /// Where the secret keys go, outside of the repository.
     #[arg(long, value_name = "DIR")]
     keys: PathBuf,
+    /// Encrypt the new keys with a passphrase.
+    #[arg(long)]
+    encrypt: bool,
+    #[command(flatten)]
+    passphrase: PassphraseFile,
     /// The repository's signed name [default: a random one].
     #[arg(long)]
     name: Option<Name>,
@@ -66,7 +73,12 @@ impl Init {
 
     async fn init(&self, screen: &Screen) -> Result<InitReport> {
         let store = Store::create(&self.repo)?;
-        let keys = Keys::create(&self.keys, &store)?;
+        let protection = self.passphrase.protection(self.encrypt)?;
+        let keys = Keys::create_protected(&self.keys, &store, &protection)?;
+        let keys = match protection {
+            Protection::None => keys.with_passphrases(self.passphrase.source()),
+            Protection::Passphrase(given) => keys.with_passphrases(Arc::new(Passphrase(given))),
+        };
         let repository = Repository::new(store);
         Ok(repository.init(&keys, self.name.clone(), self.shards, &Publishing::new(screen)).await?)
     }

@@ -1,15 +1,13 @@
 //! `smidgen product`: what needs the targets key, which a release does not.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use smidgen_metadata::Name;
-use smidgen_server::keys::Keys;
 use smidgen_server::repository::{ProductReport, Repository};
 use smidgen_server::store::Store;
 
 use crate::exit::Exit;
+use crate::key_folder::KeyFolder;
 use crate::publishing::Publishing;
 use crate::runtime;
 use crate::screen::Screen;
@@ -43,9 +41,8 @@ Examples:
 struct Add {
     /// The repository: a folder or a URL.
     repo: String,
-    /// The folder with the targets key.
-    #[arg(long, value_name = "DIR")]
-    keys: PathBuf,
+    #[command(flatten)]
+    keys: KeyFolder,
     /// What is shipped.
     #[arg(long, value_name = "P")]
     product: Name,
@@ -69,7 +66,7 @@ impl Product {
 impl Add {
     async fn add(&self, screen: &Screen) -> Result<ProductReport> {
         let store = Store::open(&self.repo)?;
-        let keys = Keys::open(&self.keys, &store)?;
+        let keys = self.keys.open(&store)?;
         let repository = Repository::new(store);
         Ok(repository.add_product(&keys, self.product.clone(), &Publishing::new(screen)).await?)
     }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use smidgen_metadata::{Name, PluginRelease, Severity};
-use smidgen_server::keys::Keys;
 use smidgen_server::publish::{
     PatchOutcome, PublishOptions, PublishReport, PublishRequest, Published, publish,
 };
@@ -16,6 +15,7 @@ use super::budget::BudgetArguments;
 use super::diff::CodecArgument;
 use super::line;
 use crate::exit::Exit;
+use crate::key_folder::KeyFolder;
 use crate::publishing::Publishing;
 use crate::quantity::{bytes, saving, table};
 use crate::runtime;
@@ -42,9 +42,8 @@ pub(crate) struct Publish {
     repo: String,
     /// The build: one file. Its permissions travel with it.
     file: PathBuf,
-    /// The folder of the repository's secret keys.
-    #[arg(long, value_name = "DIR")]
-    keys: PathBuf,
+    #[command(flatten)]
+    keys: KeyFolder,
     /// What is shipped.
     #[arg(long, value_name = "P")]
     product: Name,
@@ -96,7 +95,7 @@ impl Publish {
 
     async fn publish(&self, screen: &Screen) -> Result<PublishReport> {
         let store = Store::open(&self.repo)?;
-        let keys = Keys::open(&self.keys, &store)?;
+        let keys = self.keys.open(&store)?;
         let repository = Repository::new(store);
         let options = PublishOptions {
             previous: self.previous,

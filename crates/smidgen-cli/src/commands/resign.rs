@@ -1,15 +1,13 @@
 //! `smidgen resign`: signs again what is about to expire.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result};
 use clap::Args;
-use smidgen_server::keys::Keys;
 use smidgen_server::repository::Repository;
 use smidgen_server::resign::{ResignReport, ResignScope, resign};
 use smidgen_server::store::Store;
 
 use crate::exit::Exit;
+use crate::key_folder::KeyFolder;
 use crate::publishing::Publishing;
 use crate::runtime;
 use crate::screen::Screen;
@@ -28,9 +26,8 @@ Examples:
 pub(crate) struct Resign {
     /// The repository: a folder or a URL.
     repo: String,
-    /// The folder of the repository's secret keys.
-    #[arg(long, value_name = "DIR")]
-    keys: PathBuf,
+    #[command(flatten)]
+    keys: KeyFolder,
     /// Sign nothing but the timestamp, whose key is all that is needed.
     #[arg(long)]
     timestamp_only: bool,
@@ -55,7 +52,7 @@ impl Resign {
 
     async fn resign(&self, screen: &Screen) -> Result<ResignReport> {
         let store = Store::open(&self.repo)?;
-        let keys = Keys::open(&self.keys, &store)?;
+        let keys = self.keys.open(&store)?;
         let scope = match (self.timestamp_only, self.everything) {
             (true, _) => ResignScope::TimestampOnly,
             (_, true) => ResignScope::Everything,

@@ -2,28 +2,38 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
+use smidgen_server::keys::Keys;
+use smidgen_server::repository::Repository;
+use smidgen_server::resign::{ResignScope, keep};
 use smidgen_server::serve::{router, serve};
 use smidgen_server::store::Store;
 use tokio::net::TcpListener;
 
 use crate::exit::Exit;
 use crate::failure::Problem;
+use crate::key_folder::PassphraseFile;
 use crate::runtime;
 use crate::screen::Screen;
+use crate::words;
 
 const EXAMPLES: &str = "\
 A repository is a folder of static files, and any web server can serve it. This one needs no
 configuration. The address is printed when it is bound; each request is logged to standard error.
 SIGINT or SIGTERM ends it after the downloads under way, a second signal at once.
+With --resign timestamp is signed again at once and twice a day, and whatever else is due and has its
+keys in DIR; a failure is a line in the log.
 
 Examples:
   $ smidgen serve repo
   $ smidgen serve repo --listen 0.0.0.0:8080 --log-format json
-  $ smidgen serve repo --listen 127.0.0.1:0 --json";
+  $ smidgen serve repo --listen 127.0.0.1:0 --json
+  $ smidgen serve repo --resign --keys keys";
 
 /// Serve a repository over HTTP
 #[derive(Args, Debug)]
@@ -34,6 +44,17 @@ pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: String,
+    /// Sign timestamp again before it expires, and what else is due.
+    #[arg(long, requires = "keys")]
+    resign: bool,
+    /// How long between two signatures.
+    #[arg(long, value_name = "SPAN", default_value = "12h", value_parser = words::duration, requires = "resign")]
+    resign_every: Duration,
+    /// The folder of the keys to sign with.
+    #[arg(long, value_name = "DIR", requires = "resign")]
+    keys: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseFile,
 }
 
 #[derive(Serialize)]
@@ -73,12 +94,40 @@ impl Serve {
             // A sender that is gone means the same as one that sent.
             let _ = stopped.await;
         }));
+        let keeper = self.keeper(&store)?;
         signals.next().await;
         let _ = stop.send(());
-        tokio::select! {
+        let ended = tokio::select! {
             ended = &mut server => ended.context("the server broke down; please report this"),
-            () = signals.next() => Ok(()),
+            () = signals.next() => return Ok(()),
+        };
+        if let Some(keeper) = keeper {
+            keeper.stop();
         }
+        ended
+    }
+
+    /// Starts what signs again, on a thread of its own: a token may take its time.
+    fn keeper(&self, store: &Store) -> Result<Option<Keeper>> {
+        let Some(folder) = self.keys.as_deref().filter(|_| self.resign) else { return Ok(None) };
+        if self.resign_every.is_zero() {
+            let message = "--resign-every 0 would sign without a pause; give a span such as 12h";
+            return Err(Problem::new(Exit::Usage, "bad_span", message).into());
+        }
+        let keys = Keys::open(folder, store)?.with_passphrases(self.passphrase.source());
+        let (repository, every) = (Repository::new(store.clone()), self.resign_every);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("failed to start the event loop; this machine is short of threads or memory")?;
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(keep(&repository, &keys, ResignScope::WhatIsDue, every, async {
+                // A sender that is gone means the same as one that sent.
+                let _ = stopped.await;
+            }));
+        });
+        Ok(Some(Keeper { stop, thread }))
     }
 
     fn refused(&self, error: std::io::Error) -> anyhow::Error {
@@ -97,6 +146,22 @@ impl Serve {
             )
             .into(),
             _ => anyhow::Error::new(error).context(format!("failed to listen on {}", self.listen)),
+        }
+    }
+}
+
+/// What signs again while the server runs.
+struct Keeper {
+    stop: tokio::sync::oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Ends it after the signature under way.
+    fn stop(self) {
+        let _ = self.stop.send(());
+        if self.thread.join().is_err() {
+            tracing::error!(code = "bug", "what signs again broke down; please report this");
         }
     }
 }

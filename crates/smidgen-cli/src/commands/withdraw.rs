@@ -1,17 +1,15 @@
 //! `smidgen withdraw`: takes a release back.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result};
 use clap::Args;
 use smidgen_metadata::Name;
-use smidgen_server::keys::Keys;
 use smidgen_server::repository::Repository;
 use smidgen_server::store::Store;
 use smidgen_server::withdraw::{Which, WithdrawReport, WithdrawRequest, withdraw};
 
 use super::line::{self, LineArguments};
 use crate::exit::Exit;
+use crate::key_folder::KeyFolder;
 use crate::publishing::Publishing;
 use crate::runtime;
 use crate::screen::Screen;
@@ -31,9 +29,8 @@ Examples:
 pub(crate) struct Withdraw {
     /// The repository: a folder or a URL.
     repo: String,
-    /// The folder of the repository's secret keys.
-    #[arg(long, value_name = "DIR")]
-    keys: PathBuf,
+    #[command(flatten)]
+    keys: KeyFolder,
     #[command(flatten)]
     line: LineArguments,
     #[command(flatten)]
@@ -73,7 +70,7 @@ impl Withdraw {
 
     async fn withdraw(&self, request: &WithdrawRequest, screen: &Screen) -> Result<WithdrawReport> {
         let store = Store::open(&self.repo)?;
-        let keys = Keys::open(&self.keys, &store)?;
+        let keys = self.keys.open(&store)?;
         Ok(withdraw(&Repository::new(store), &keys, request, &Publishing::new(screen)).await?)
     }
 }

@@ -7,6 +7,7 @@ use smidgen_client::{Kind, SetupError};
 use smidgen_delta::diff::DiffError;
 use smidgen_delta::{ApplyError, Fault, ParseError};
 use smidgen_metadata::VerifyError;
+use smidgen_server::ceremony::CeremonyError;
 use smidgen_server::keys::KeysError;
 use smidgen_server::pipeline::{ManifestError, PipelineError};
 use smidgen_server::publish::PublishError;
@@ -54,6 +55,9 @@ fn publisher(error: &(dyn Error + 'static)) -> Option<Verdict> {
     if let Some(error) = error.downcast_ref::<KeysError>() {
         return Some(keys(error));
     }
+    if let Some(error) = error.downcast_ref::<CeremonyError>() {
+        return Some(ceremony(error));
+    }
     if let Some(error) = error.downcast_ref::<RepositoryError>() {
         return Some(repository(error));
     }
@@ -86,6 +90,25 @@ fn publish(error: &PublishError) -> Verdict {
         PublishError::Repository(error) => return repository(error),
         PublishError::Unreadable { source, .. } => refused(source),
         PublishError::Outrun { .. } => Exit::Later,
+        _ => Exit::Failed,
+    };
+    Verdict { code: error.code(), exit }
+}
+
+fn ceremony(error: &CeremonyError) -> Verdict {
+    let exit = match error {
+        CeremonyError::Repository(error) => return repository(error),
+        CeremonyError::Keys(error) => return keys(error),
+        CeremonyError::NoSuchKey { .. } => Exit::NotApplicable,
+        CeremonyError::AmbiguousKey { .. }
+        | CeremonyError::WhichKey { .. }
+        | CeremonyError::KeyTwice { .. }
+        | CeremonyError::NothingToDo => Exit::Usage,
+        CeremonyError::NoRoot { .. }
+        | CeremonyError::Surprising { .. }
+        | CeremonyError::NoRootKey { .. }
+        | CeremonyError::Unacceptable { .. }
+        | CeremonyError::Expired { .. } => Exit::Untrusted,
         _ => Exit::Failed,
     };
     Verdict { code: error.code(), exit }

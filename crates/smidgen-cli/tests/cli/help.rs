@@ -10,6 +10,10 @@ fn help_is_as_recorded() {
     for name in commands(&top) {
         let help = smidgen(dir.path(), &format!("{name} --help")).ends(0).stdout;
         insta::assert_snapshot!(format!("help-{name}"), help);
+        for inner in commands(&help) {
+            let help = smidgen(dir.path(), &format!("{name} {inner} --help")).ends(0).stdout;
+            insta::assert_snapshot!(format!("help-{name}-{inner}"), help);
+        }
     }
 }
 

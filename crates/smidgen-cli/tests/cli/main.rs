@@ -10,6 +10,8 @@ mod foreign;
 mod help;
 mod interruption;
 mod journey;
+mod judge;
+mod keys;
 mod patch_files;
 mod program;
 mod publisher;

@@ -1,6 +1,6 @@
 //! Who can sign, and the envelope that comes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::canonical::{Object, Value};
@@ -103,6 +103,23 @@ pub fn countersign(raw: &RawMetadata, signers: &[&dyn Signer]) -> Result<Vec<u8>
     seal(raw.signatures().clone(), Value::Object(raw.signed().clone()), signers)
 }
 
+/// The keys among `keys` whose signatures on a file hold: to show how far a file is that several people sign one after
+/// another. Whether it can be trusted is decided by [`TrustedSet`](crate::TrustedSet).
+pub fn valid_signers<'a>(
+    raw: &RawMetadata,
+    keys: impl IntoIterator<Item = (&'a KeyId, &'a PublicKey)>,
+) -> BTreeSet<KeyId> {
+    let holds = |(id, key): &(&KeyId, &PublicKey)| {
+        raw.signatures().get(*id).is_some_and(|signature| key.verifies(raw.message(), signature))
+    };
+    keys.into_iter().filter(holds).map(|(id, _)| id.clone()).collect()
+}
+
+/// A file that nobody has signed yet, to be carried to those who do.
+pub fn unsigned<R: Role>(role: &R) -> Vec<u8> {
+    envelope(BTreeMap::new(), role.to_signed())
+}
+
 fn seal(
     mut signatures: BTreeMap<KeyId, String>,
     signed: Value,
@@ -125,6 +142,10 @@ fn seal(
         return Err(SignError::NoSigner);
     }
     signatures.append(&mut added);
+    Ok(envelope(signatures, signed))
+}
+
+fn envelope(signatures: BTreeMap<KeyId, String>, signed: Value) -> Vec<u8> {
     let signatures = signatures.into_iter().map(|(id, signature)| {
         Value::Object(Object::from([
             ("keyid".to_owned(), id.as_str().into()),
@@ -135,5 +156,5 @@ fn seal(
         ("signatures".to_owned(), Value::Array(signatures.collect())),
         ("signed".to_owned(), signed),
     ]);
-    Ok(Value::Object(envelope).to_json())
+    Value::Object(envelope).to_json()
 }

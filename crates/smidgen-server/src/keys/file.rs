@@ -118,3 +118,14 @@ pub(super) fn write_new(path: &Path, content: &str, readers: Readers) -> io::Res
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
+
+/// Moves a file to where nothing else may be, for good. Can be repeated after a crash in between.
+pub(super) fn move_new(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::hard_link(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && *read(from)? == *read(to)? => {}
+        linked => linked?,
+    }
+    sync_folder(to.parent().unwrap_or(Path::new(".")))?;
+    std::fs::remove_file(from)?;
+    sync_folder(from.parent().unwrap_or(Path::new(".")))
+}

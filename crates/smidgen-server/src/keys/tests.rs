@@ -1,3 +1,5 @@
+//! Keys as files: made once, private, found by what they are.
+
 use super::*;
 
 fn scene() -> (tempfile::TempDir, Store, PathBuf) {

@@ -40,9 +40,9 @@ pub(crate) type RoleSigners = Vec<Box<dyn Signer>>;
 /// The keys for a depth, checked against metadata before any work is done.
 pub(crate) struct Signers {
     /// By product.
-    products: BTreeMap<String, RoleSigners>,
-    snapshot: Option<RoleSigners>,
-    timestamp: RoleSigners,
+    pub(super) products: BTreeMap<String, RoleSigners>,
+    pub(super) snapshot: Option<RoleSigners>,
+    pub(super) timestamp: RoleSigners,
 }
 
 /// The versions in force after a commit.

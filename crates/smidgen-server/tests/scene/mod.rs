@@ -79,6 +79,10 @@ impl Scene {
         self.home.path().join("repository")
     }
 
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Writes a build to a file.
     pub(crate) fn build(&self, version: u32) -> PathBuf {
         let path = self.home.path().join(format!("editor-{version}"));
