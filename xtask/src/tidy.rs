@@ -1,5 +1,6 @@
 //! The workspace's rules, executed, so that they cannot drift from what the documents say.
 
+mod claims;
 mod imports;
 mod manifests;
 mod sources;
@@ -34,6 +35,7 @@ pub(crate) fn run() -> Result<()> {
     let files = tracked_files(&root)?;
     let mut findings = Findings::default();
     sources::judge(&files, &mut findings);
+    claims::judge(&files, &mut findings);
     manifests::judge(&files, &mut findings);
     imports::judge(&imports::read(&root)?, &mut findings);
     if findings.0.is_empty() {
