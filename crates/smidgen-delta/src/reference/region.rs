@@ -16,6 +16,14 @@ pub(crate) struct Segment {
     pub(crate) code: bool,
 }
 
+impl Segment {
+    /// Whether `address` lies in it.
+    #[inline]
+    pub(crate) fn holds(&self, address: u64) -> bool {
+        address.wrapping_sub(self.address) < self.memory_len
+    }
+}
+
 /// The segments of one file.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Layout {
@@ -24,16 +32,11 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    fn by_address(&self, address: u64) -> Option<&Segment> {
+    /// The segment that holds `address`.
+    pub(crate) fn by_address(&self, address: u64) -> Option<&Segment> {
         let next = self.segments.partition_point(|segment| segment.address <= address);
         let segment = self.segments.get(next.checked_sub(1)?)?;
-        (address.wrapping_sub(segment.address) < segment.memory_len).then_some(segment)
-    }
-
-    /// Whether `address` lies in the image.
-    #[inline]
-    pub(crate) fn holds(&self, address: u64) -> bool {
-        self.by_address(address).is_some()
+        segment.holds(address).then_some(segment)
     }
 
     /// Whether `address` lies among the instructions.

@@ -5,7 +5,7 @@ use super::{
     aarch64, data,
     field::{Anchor, Class, Form, Reference},
     go, rebases,
-    region::{Layout, Region, Rule},
+    region::{Layout, Region, Rule, Segment},
     unwinding, x86_64,
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Sweep<'a> {
     address: u64,
     region_start: u64,
     layout: &'a Layout,
+    /// The segment that the last referent lay in: most lie where the one before did.
+    near: Segment,
     found: &'a mut Vec<Reference>,
 }
 
@@ -48,7 +50,8 @@ impl<'a> Sweep<'a> {
     ) {
         // What is not loaded has no address; fields that count from themselves then mean little, others work.
         let address = layout.address(window.offset).unwrap_or(0);
-        let mut sweep = Self { window, address, region_start: region.start, layout, found };
+        let mut sweep =
+            Self { window, address, region_start: region.start, layout, near: Segment::default(), found };
         match &region.rule {
             Rule::X86_64 { absolute } => x86_64::sweep(&mut sweep, *absolute),
             Rule::Aarch64 => aarch64::sweep(&mut sweep),
@@ -112,11 +115,22 @@ impl<'a> Sweep<'a> {
             return false;
         };
         let referent = form.referent(value, base);
-        let holds = self.layout.holds(referent);
+        let holds = self.holds(referent);
         if holds {
             self.note(place, referent, form, anchor, class);
         }
         holds
+    }
+
+    /// Whether `address` lies in the image.
+    #[inline]
+    fn holds(&mut self, address: u64) -> bool {
+        if self.near.holds(address) {
+            return true;
+        }
+        let segment = self.layout.by_address(address);
+        self.near = segment.copied().unwrap_or(self.near);
+        segment.is_some()
     }
 
     /// Notes the field at `place`, which refers to `referent`, if it lies in the stretch; answers with its ordinal.

@@ -301,16 +301,22 @@ impl<'p> Walk<'p> {
             else {
                 continue;
             };
-            let wanted = form.read(truth.get(at as usize..).unwrap_or_default());
+            let was = form.read(field);
+            let wanted = match truth {
+                [] => 0,
+                truth => form.read(truth.get(at as usize..).unwrap_or_default()),
+            };
             let (value, right) = self.predictor.code(
                 &mut streams.references,
                 &self.map,
                 reference,
-                form.read(field),
+                was,
                 address.wrapping_add(at),
                 wanted,
             );
-            form.write(field, value);
+            if value != was {
+                form.write(field, value);
+            }
             self.seen.references = self.seen.references.saturating_add(1);
             self.seen.missed = self.seen.missed.saturating_add(u64::from(!right));
         }
