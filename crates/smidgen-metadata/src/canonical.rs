@@ -99,17 +99,20 @@ fn write_object(members: &Object, text: &mut String, escape: fn(char, &mut Strin
     text.push('}');
 }
 
-/// The canonical form of an object, without making a [`Value`] of it.
-pub(crate) fn to_canonical(members: &Object) -> Vec<u8> {
-    let mut text = String::new();
+/// The canonical form of an object, without making a [`Value`] of it. It has about `len` bytes.
+pub(crate) fn to_canonical(members: &Object, len: usize) -> Vec<u8> {
+    let mut text = String::with_capacity(len);
     write_object(members, &mut text, escape_canonical);
     text.into_bytes()
 }
 
 fn quote(string: &str, text: &mut String, escape: fn(char, &mut String)) {
     text.push('"');
-    for character in string.chars() {
-        escape(character, text);
+    // Nearly every string of metadata has nothing to escape, and digests are most of it.
+    if string.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        text.push_str(string);
+    } else {
+        string.chars().for_each(|character| escape(character, text));
     }
     text.push('"');
 }

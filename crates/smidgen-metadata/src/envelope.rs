@@ -42,7 +42,7 @@ impl RawMetadata {
         })?;
         let (signatures, signed) =
             read_envelope(value).map_err(|fault| VerifyError::Malformed { role: name.clone(), fault })?;
-        Ok(Self { name, signatures, message: canonical::to_canonical(&signed), signed })
+        Ok(Self { name, signatures, message: canonical::to_canonical(&signed, bytes.len()), signed })
     }
 
     /// Parses a file whose role only the file itself knows: for tools that show whatever they are given.

@@ -234,4 +234,44 @@ mod tests {
         assert_eq!(PublicKey::ed25519(&neutral), None);
         assert_eq!(PublicKey::ed25519(&[0; 32]), None);
     }
+
+    #[cfg(feature = "tuf-compat")]
+    #[test]
+    fn verifies_the_p_256_vector_of_rfc_6979_with_either_s() {
+        let pem = "-----BEGIN PUBLIC KEY-----\n\
+                   MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7\n\
+                   Yfps5mliLmDyn7Z5A/4QCLi8maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimQ==\n\
+                   -----END PUBLIC KEY-----\n";
+        let read = |keytype: &str, scheme: &str, pem: &str| {
+            let keyval = Object::from([("public".to_owned(), pem.into())]);
+            let members = Object::from([
+                ("keytype".to_owned(), keytype.into()),
+                ("scheme".to_owned(), scheme.into()),
+                ("keyval".to_owned(), Value::Object(keyval)),
+            ]);
+            PublicKey::read(Value::Object(members), "key".to_owned()).unwrap()
+        };
+        let high = "3046022100efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716022100f7cb1c942d657c41d436\
+                    c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8";
+        let low = "3045022100efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf371602200834e36ad29a83bf2bc938\
+                   5e491d6099c8fdf9d1ed67aa7ea5f51f93782857a9";
+        for keytype in ["ecdsa", ECDSA_P256] {
+            let key = read(keytype, ECDSA_P256, pem);
+            assert!(key.verifies(b"sample", high) && key.verifies(b"sample", low));
+            assert!(!key.verifies(b"simple", high));
+            for broken in ["", "00", &high[2..], &format!("{high}00"), &"g".repeat(142)] {
+                assert!(!key.verifies(b"sample", broken), "{broken}");
+            }
+        }
+        // One key, whatever it is called.
+        let identity = |keytype| read(keytype, ECDSA_P256, pem).identity().unwrap();
+        assert_eq!(identity("ecdsa"), identity(ECDSA_P256));
+        for other in [
+            read("rsa", ECDSA_P256, pem),
+            read("ecdsa", "ecdsa-sha2-nistp384", pem),
+            read("ecdsa", ECDSA_P256, "pem"),
+        ] {
+            assert!(other.identity().is_none() && !other.verifies(b"sample", high));
+        }
+    }
 }
