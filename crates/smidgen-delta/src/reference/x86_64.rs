@@ -375,17 +375,21 @@ const OPERAND_LEN: [u8; 256] = {
 #[inline]
 fn parse_plain(code: &[u8]) -> Option<Shape> {
     let [first, second, third, fourth, ..] = *code.first_chunk::<MAX_LEN>()?;
-    let (skip, opcode, mod_rm, sib) =
+    let (skip, opcode, mod_rm, sib): (usize, _, _, _) =
         if first & 0xF0 == 0x40 { (2, second, third, fourth) } else { (1, first, second, third) };
     let name = u16::from(opcode);
-    let immediate = match *ONE.get(usize::from(opcode))? {
-        __ => return Some(Shape { len: skip, opcode: name, field: None }),
+    let follows = *ONE.get(usize::from(opcode))?;
+    let immediate = match follows {
         S => {
-            return Some(Shape { len: skip.wrapping_add(1), opcode: name, field: Some((skip, Field::Short)) });
+            return Some(Shape {
+                len: skip.wrapping_add(1),
+                opcode: name,
+                field: Some((skip, Field::Short)),
+            });
         }
         M => 0,
         MB => 1,
-        _ => return None,
+        _ => return (follows == __).then_some(Shape { len: skip, opcode: name, field: None }),
     };
     if opcode & 0xFE == 0xF6 {
         return None;
