@@ -188,6 +188,15 @@ fn kept_versions(role: &str, versions: &[(u64, i64)], current: u64, cutoff: i64)
     kept.into_iter().map(|version| role_key(role, version)).collect()
 }
 
+/// What stays for the next patches although nothing lists it, for those who only look.
+pub(crate) async fn kept_for_patches(
+    part: &Repository,
+    state: &State,
+) -> Result<BTreeSet<String>, RepositoryError> {
+    let metadata = part.store().list(METADATA).await?;
+    keep_for_patches(part, state, &versions_by_role(&metadata)).await
+}
+
 /// The full copies that the next patches of each line are made from, and the versions of its role that say where they are.
 async fn keep_for_patches(
     part: &Repository,

@@ -4,13 +4,15 @@ mod line;
 mod metadata;
 mod strays;
 
+use std::collections::BTreeSet;
+
 use futures_util::StreamExt as _;
 use serde::Serialize;
 use smidgen_metadata::Name;
 
-use crate::Reporter;
 use crate::lines;
 use crate::repository::Repository;
+use crate::{Reporter, gc};
 
 /// Everything that is known about a repository after reading all of it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -132,7 +134,10 @@ async fn verify_part(part: &Repository, reporter: &dyn Reporter) -> VerifyReport
         report.add(checked, None);
     }
     drop(checks);
-    let files = roles.iter().flat_map(lines::files).collect();
+    let mut files: BTreeSet<String> = roles.iter().flat_map(lines::files).collect();
+    if let Some(state) = &state {
+        files.extend(gc::kept_for_patches(part, state).await.unwrap_or_default());
+    }
     strays::check(part, Some(&files), state.as_ref(), &mut report).await;
     report
 }

@@ -85,6 +85,26 @@ async fn finds_every_damaged_missing_and_cut_file_and_publishing_again_restores_
 }
 
 #[tokio::test]
+async fn a_damaged_patch_from_a_build_that_is_not_listed_any_more_is_made_again() {
+    let mut scene = Scene::new().await;
+    scene.options.listed = 1;
+    scene.publish(1).await.unwrap();
+    let first = release(&scene, 1).full.path();
+    for version in 2..=3 {
+        scene.publish(version).await.unwrap();
+    }
+    for patch in &release(&scene, 3).patches {
+        damage(scene.folder().join(patch.path()));
+    }
+    assert_eq!(faults(&verify(&scene.repository, &()).await).len(), 2);
+    assert_eq!(scene.publish(3).await.unwrap().outcome, Published::Restored);
+    let report = verify(&scene.repository, &()).await;
+    assert!(report.is_sound());
+    assert!(!notes(&report).iter().any(|(_, key)| *key == first), "kept for the next patch: {report:?}");
+    assert_eq!((report.releases, report.patches, report.applied), (1, 2, 2));
+}
+
+#[tokio::test]
 async fn names_leftovers_foreign_files_and_keys_that_are_served() {
     let scene = published().await;
     let orphan = format!("blobs/ab/{}", "ab".repeat(16));

@@ -47,7 +47,7 @@ pub(super) fn run(smidgen: &Smidgen, scratch: &Path, story: &Story) -> Result<()
 
     story.chapter("A repository, and release 1.0.0");
     let publisher = Publisher::init(smidgen, scratch)?;
-    story.line("made a repository, and six keys outside of it");
+    story.line("made a repository, and seven keys outside of it");
     let server = publisher.serve()?;
     story.line(format!("serving it at http://{}/", server.address));
     let client = |name, variant: &Variant, policy| {

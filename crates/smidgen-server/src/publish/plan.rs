@@ -64,7 +64,7 @@ pub(super) fn plan(
                 Ok(plan) => planned.push(plan),
                 Err(more) => work.extend(more),
             },
-            Verdict::Listed(release) => match plan_listed(index, artifact, &line, release) {
+            Verdict::Listed(release) => match plan_listed(index, artifact, state, &line, release) {
                 Ok(plan) => planned.push(plan),
                 Err(more) => work.extend(more),
             },
@@ -209,12 +209,7 @@ fn plan_new(
         }
         olds.push((entry, old));
     }
-    if !forgotten.is_empty()
-        && let Some(role) = state.role_of(&artifact.line).map(str::to_owned)
-    {
-        let before = state.delegated(&role).map_or(0, Role::version);
-        work.push(Work::Recall { artifact: index, role, before, entries: forgotten });
-    }
+    work.extend(recall(index, artifact, state, forgotten));
     let Some(full) = artifact.full.as_ref() else {
         work.push(Work::Full { artifact: index });
         return Err(work);
@@ -267,16 +262,25 @@ fn plan_new(
 fn plan_listed(
     index: usize,
     artifact: &Artifact,
+    state: &State,
     line: &Line,
     listed: &Release,
 ) -> Result<Planned, Vec<Work>> {
     let Some(health) = &artifact.health else {
         return Err(vec![Work::Inspect { artifact: index, release: Box::new(listed.clone()) }]);
     };
-    let old_release =
-        |old: BuildPrefix| line.releases().iter().find(|release| release.blake3.prefix() == old);
+    let remembered = |old: BuildPrefix| line.history().iter().find(|known| known.build == old);
+    let recalled = |old: BuildPrefix| artifact.recalled.get(&remembered(old)?.sequence);
+    let old_release = |old: BuildPrefix| {
+        let listed = line.releases().iter().find(|release| release.blake3.prefix() == old);
+        listed.or_else(|| recalled(old)?.as_ref())
+    };
     let damaged = |entry: &&PatchEntry| !health.patches.contains(&entry.old);
     let mut work = Vec::new();
+    let unasked = |entry: &&PatchEntry| old_release(entry.old).is_none() && recalled(entry.old).is_none();
+    let forgotten = listed.patches.iter().filter(damaged).filter(unasked);
+    let forgotten: Vec<HistoryEntry> = forgotten.filter_map(|entry| remembered(entry.old)).cloned().collect();
+    work.extend(recall(index, artifact, state, forgotten));
     for entry in listed.patches.iter().filter(damaged) {
         if let Some(old) = old_release(entry.old)
             && !artifact.attempts.contains_key(&old.sequence)
@@ -308,7 +312,7 @@ fn plan_listed(
     let mut patches = Vec::new();
     release.patches.clear();
     for entry in &listed.patches {
-        let remembered = line.history().iter().find(|known| known.build == entry.old);
+        let remembered = remembered(entry.old);
         let report = |outcome| PatchReport {
             old_version: remembered.map_or_else(String::new, |known| known.version.to_string()),
             old_sequence: remembered.map_or(0, |known| known.sequence),
@@ -327,7 +331,7 @@ fn plan_listed(
                 continue;
             }
             None => {
-                let reason = "it was damaged, and its old build is not listed any more".into();
+                let reason = "it was damaged, and the files of its old build are gone".into();
                 patches.push(report(PatchOutcome::Skipped { reason }));
                 continue;
             }
@@ -347,6 +351,13 @@ fn plan_listed(
         files,
         patches,
     })
+}
+
+/// The work of looking for releases that are not listed any more, if there are any.
+fn recall(index: usize, artifact: &Artifact, state: &State, entries: Vec<HistoryEntry>) -> Option<Work> {
+    let role = state.role_of(&artifact.line).filter(|_| !entries.is_empty())?.to_owned();
+    let before = state.delegated(&role).map_or(0, Role::version);
+    Some(Work::Recall { artifact: index, role, before, entries })
 }
 
 /// Whether an attempt is worth listing beside the full copy; if not, why.
