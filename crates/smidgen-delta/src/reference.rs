@@ -35,6 +35,7 @@ mod predict;
 mod rebases;
 mod recall;
 mod region;
+mod sorted;
 mod sweep;
 mod unwinding;
 mod walk;

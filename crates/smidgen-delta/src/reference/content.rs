@@ -28,7 +28,7 @@ impl Content {
             Some(Rule::X86_64 { .. }) => Self::X86_64,
             Some(Rule::Aarch64) => Self::Aarch64,
             Some(Rule::Words(_)) => Self::Data(1),
-            Some(Rule::Records { .. }) => Self::Data(2),
+            Some(Rule::Records { .. } | Rule::Sorted { .. }) => Self::Data(2),
             Some(Rule::Unwinding) => Self::Data(3),
             Some(Rule::GoFunctions(_)) => Self::Data(4),
             Some(Rule::Rebases { .. }) => Self::Data(5),

@@ -56,6 +56,7 @@ pub(crate) fn sweep_records(sweep: &mut Sweep<'_>, stride: u32, fields: &[Record
             match field.holds {
                 Holds::Address => sweep.find(place, Form::Long, Anchor::Zero, class),
                 Holds::From(base) => sweep.find(place, Form::Unsigned, Anchor::At(base), class),
+                Holds::Around(base) => sweep.find(place, Form::Word, Anchor::At(base), class),
                 Holds::Here => sweep.find(place, Form::Word, Anchor::Here(0), class),
             };
         }

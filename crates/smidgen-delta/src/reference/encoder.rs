@@ -7,6 +7,7 @@ use super::{
     control::Match,
     correspondence::Correspondence,
     plan::{self, Plan, Sizes},
+    sorted::{Records, Tables},
     walk::{Seen, Streams, Walk},
 };
 use crate::{ApplyError, SectionKind, diff::pack::Packed, old::OldFile};
@@ -28,6 +29,7 @@ mod text;
 use image::Image;
 use labels::File;
 use signature::Signature;
+use text::Text;
 
 /// Bytes of both files together: the suffix array of both counts in 31 bits.
 const MAX_SIZE: u64 = i32::MAX as u64;
@@ -45,6 +47,8 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
         (File { bytes: old, image: &old_image }, File { bytes: new, image: &new_image });
     let mut matches = find_matches(old_file, new_file, threads).ok()?;
     let signature = Signature::of(new);
+    let digests = signature.map_or(0, |found| found.paging.len());
+    match_tables(old_file, new_file, digests, &mut matches, threads).ok()?;
     if let Some(Signature { offset, paging }) = signature {
         let digests = Match { old_offset: old.len() as u64, new_offset: offset, len: paging.len() };
         matches::place(&mut matches, digests);
@@ -76,6 +80,54 @@ fn find_matches(old: File<'_>, new: File<'_>, threads: NonZeroUsize) -> Result<V
     let new_text = new.covered(&new_text, &found, threads)?;
     drop((found, map));
     Ok(matches::find(&old_text, &new_text, threads))
+}
+
+/// Matches the sorted tables of the new file with what the matches so far make of the old ones, where that is cheaper.
+fn match_tables(
+    old: File<'_>,
+    new: File<'_>,
+    digests: u64,
+    matches: &mut Vec<Match>,
+    threads: NonZeroUsize,
+) -> Result<(), ApplyError> {
+    match_bases(old.image, new.image, matches);
+    let mut source = OldFile::new(&old.bytes);
+    let map = Correspondence::new(matches, &old.image.layout, &new.image.layout);
+    let start = old.bytes.len() as u64 + digests;
+    let (regions, layout) = (&old.image.regions, &old.image.layout);
+    let made = Tables::new(start, Records::Moved, regions, layout, &map, &mut source)?;
+    let text = |bytes: &[u8]| Text::new(bytes.to_vec(), &Image::default());
+    let made_text = text(made.bytes());
+    for (table, _) in new.image.sorted() {
+        let bytes = &new.bytes[table.start as usize..table.end as usize];
+        let mut found = matches::find(&made_text, &text(bytes), threads);
+        for found in &mut found {
+            found.old_offset += start;
+            found.new_offset += table.start;
+        }
+        matches::replace(matches, table, &found);
+    }
+    Ok(())
+}
+
+/// Bytes of a match that only says where a base went.
+const BASE: u64 = 12;
+
+/// Sees to it that the matches say where the addresses went that the fields of sorted tables count from: a table all of
+/// which is new has no match that would.
+fn match_bases(old: &Image, new: &Image, matches: &mut Vec<Match>) {
+    for ((old_table, old_base), (new_table, new_base)) in old.sorted().into_iter().zip(new.sorted()) {
+        let map = Correspondence::new(matches, &old.layout, &new.layout);
+        if let (Some(old_base), Some(new_base)) = (old_base, new_base)
+            && map.find(old_base).address != new_base
+            && let (Some(old_offset), Some(new_offset)) =
+                (old.layout.offset(old_base), new.layout.offset(new_base))
+            && old_offset + BASE <= old_table.start
+            && new_offset + BASE <= new_table.start
+        {
+            matches::place(matches, Match { old_offset, new_offset, len: BASE });
+        }
+    }
 }
 
 /// Writes the sections.

@@ -7,6 +7,7 @@ use super::{
     model::{Number, Symbol},
     pages::{MAX_LOG, MIN_LOG, Paging},
     region::{GoBases, Holds, Layout, MAX_BASES, MAX_FIELDS, RecordField, Region, Rule, Segment, Words},
+    sorted,
 };
 
 /// Everything that is known before the first byte of the new file.
@@ -95,7 +96,11 @@ pub(crate) fn code(
     let regions = code_regions(coder, &wanted.regions, counts.regions, sizes.old)?;
     let paging = code_paging(coder, &mut number, wanted.paging, sizes.new)?;
     let digests = paging.map_or(0, |paging| paging.len());
-    let matches = code_matches(coder, &wanted.matches, counts.matches, sizes, digests)?;
+    let tables = sorted::len(&regions, sizes.old);
+    // What matches may take from: the old file, the digests behind it, the sorted tables behind these.
+    let digests_end = sizes.old.saturating_add(digests);
+    let sources = [sizes.old, digests_end, digests_end.saturating_add(tables)];
+    let matches = code_matches(coder, &wanted.matches, counts.matches, sources, sizes.new)?;
     Ok(Plan { old, new, regions, matches, paging })
 }
 
@@ -155,6 +160,7 @@ mod kind {
     pub(super) const UNWINDING: u32 = 4;
     pub(super) const GO_FUNCTIONS: u32 = 5;
     pub(super) const REBASES: u32 = 6;
+    pub(super) const SORTED: u32 = 7;
 }
 
 #[derive(Default)]
@@ -204,6 +210,7 @@ impl RegionModels {
                 Some(Rule::Aarch64) => kind::AARCH64,
                 Some(Rule::Words(_)) => kind::WORDS,
                 Some(Rule::Records { .. }) => kind::RECORDS,
+                Some(Rule::Sorted { .. }) => kind::SORTED,
                 Some(Rule::Unwinding) => kind::UNWINDING,
                 Some(Rule::GoFunctions(_)) => kind::GO_FUNCTIONS,
                 Some(Rule::Rebases { .. }) => kind::REBASES,
@@ -222,7 +229,14 @@ impl RegionModels {
                 };
                 Ok(Rule::Words(self.code_words(coder, wanted)))
             }
-            kind::RECORDS => self.code_records(coder, wanted),
+            kind::RECORDS => {
+                let (stride, fields) = self.code_records(coder, wanted)?;
+                Ok(Rule::Records { stride, fields })
+            }
+            kind::SORTED => {
+                let (stride, fields) = self.code_records(coder, wanted)?;
+                Ok(Rule::Sorted { stride, fields })
+            }
             kind::UNWINDING => Ok(Rule::Unwinding),
             kind::GO_FUNCTIONS => {
                 let wanted = match wanted {
@@ -267,9 +281,15 @@ impl RegionModels {
         words
     }
 
-    fn code_records(&mut self, coder: &mut impl Coder, wanted: Option<&Rule>) -> Result<Rule, Wrong> {
+    fn code_records(
+        &mut self,
+        coder: &mut impl Coder,
+        wanted: Option<&Rule>,
+    ) -> Result<(u32, Vec<RecordField>), Wrong> {
         let (stride, wanted) = match wanted {
-            Some(Rule::Records { stride, fields }) => (*stride, fields.as_slice()),
+            Some(Rule::Records { stride, fields } | Rule::Sorted { stride, fields }) => {
+                (*stride, fields.as_slice())
+            }
             _ => (0, [].as_slice()),
         };
         let stride = self.count.code(coder, stride.into()) as u32;
@@ -286,10 +306,12 @@ impl RegionModels {
                 Holds::Address => (0, 0),
                 Holds::From(base) => (1, base),
                 Holds::Here => (2, 0),
+                Holds::Around(base) => (3, base),
             };
             let holds = match self.holds.code(coder, holds) {
                 0 => Holds::Address,
                 1 => Holds::From(self.code_base(coder, base)),
+                3 => Holds::Around(self.code_base(coder, base)),
                 _ => Holds::Here,
             };
             if at >= stride {
@@ -297,7 +319,7 @@ impl RegionModels {
             }
             fields.push(RecordField { at, holds });
         }
-        Ok(Rule::Records { stride, fields })
+        Ok((stride, fields))
     }
 
     fn code_flag(&mut self, coder: &mut impl Coder, wanted: bool) -> bool {
@@ -316,20 +338,19 @@ fn code_matches(
     coder: &mut impl Coder,
     wanted: &[Match],
     count: u64,
-    sizes: Sizes,
-    digests: u64,
+    sources: [u64; 3],
+    new_size: u64,
 ) -> Result<Vec<Match>, Wrong> {
     let mut controls = Controls::default();
     // The count was held against the raw size, and that against the limits, before anything is allocated.
     let mut matches = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
     for index in 0..count as usize {
         let found = controls.code(coder, wanted.get(index).copied().unwrap_or_default());
-        // In the old file, or in the digests behind it, not across the border.
-        let old_end =
-            if found.old_offset < sizes.old { sizes.old } else { sizes.old.saturating_add(digests) };
+        // Not across a border.
+        let old_end = sources.into_iter().find(|end| found.old_offset < *end).unwrap_or(0);
         if found.len == 0
             || found.old_offset.checked_add(found.len).is_none_or(|end| end > old_end)
-            || found.new_offset.checked_add(found.len).is_none_or(|end| end > sizes.new)
+            || found.new_offset.checked_add(found.len).is_none_or(|end| end > new_size)
         {
             return Err(Wrong("has a match that does not lie in both files"));
         }
@@ -377,6 +398,14 @@ mod tests {
                         ],
                     },
                 ),
+                region(
+                    750,
+                    40,
+                    Rule::Sorted {
+                        stride: 8,
+                        fields: vec![field(4, Holds::Around(9)), field(0, Holds::Here)],
+                    },
+                ),
                 region(800, 10, Rule::Unwinding),
                 region(
                     900,
@@ -408,7 +437,7 @@ mod tests {
     #[test]
     fn a_plan_with_every_rule_reads_back() {
         let plan = sample();
-        assert_eq!(read_back(&plan, Plan::raw_size(8, 4)), Ok(plan));
+        assert_eq!(read_back(&plan, Plan::raw_size(9, 4)), Ok(plan));
     }
 
     #[test]
@@ -422,8 +451,8 @@ mod tests {
         };
         let region = Err("has a region that does not lie in the old file");
         let found = Err("has a match that does not lie in both files");
-        assert_eq!(wrong(&|plan| plan.regions[7].len = 8001), region);
-        assert_eq!(wrong(&|plan| plan.regions[7].len = u64::MAX), region);
+        assert_eq!(wrong(&|plan| plan.regions[8].len = 8001), region);
+        assert_eq!(wrong(&|plan| plan.regions[8].len = u64::MAX), region);
         assert_eq!(wrong(&|plan| plan.regions[0].len = 0), region);
         assert_eq!(wrong(&|plan| plan.matches[3].len = 0), found);
         assert_eq!(wrong(&|plan| plan.matches[3].len = 8701), found);
@@ -436,7 +465,11 @@ mod tests {
         assert_eq!(wrong(&|plan| plan.paging = Some(Paging { log: 12, end: 12_001 })), pages);
         let digests = |offset, len| Match { old_offset: offset, new_offset: 2000, len };
         assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_000, 96)), Ok(()));
+        // The sorted table of 40 bytes stands behind 96 bytes of digests.
         assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_000, 97)), found);
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_096, 40)), Ok(()));
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_096, 41)), found);
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_136, 1)), found);
         assert_eq!(wrong(&|plan| plan.matches[3] = digests(9_999, 2)), found);
         let records = |stride, count| {
             let fields = vec![RecordField { at: 0, holds: Holds::Here }; count];
@@ -459,7 +492,7 @@ mod tests {
         let many = vec![segment(0, 1, 1); MAX_SEGMENTS + 1];
         assert_eq!(wrong(&|plan| plan.new.segments = many.clone()), Err("has too many segments"));
         let counts = Err(Wrong("has other counts than its raw size says"));
-        assert_eq!(read_back(&sample(), Plan::raw_size(8, 5)), counts);
+        assert_eq!(read_back(&sample(), Plan::raw_size(9, 5)), counts);
         assert_eq!(read_back(&sample(), 0), counts);
     }
 
@@ -467,7 +500,7 @@ mod tests {
     fn segments_that_overlap_are_dropped() {
         let mut plan = sample();
         plan.old.segments.push(segment(0, 10, 0x40_0001));
-        let read = read_back(&plan, Plan::raw_size(8, 4)).unwrap();
+        let read = read_back(&plan, Plan::raw_size(9, 4)).unwrap();
         assert_eq!(read.old, sample().old);
     }
 

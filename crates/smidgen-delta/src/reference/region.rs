@@ -111,6 +111,14 @@ pub(crate) enum Rule {
         /// The fields, by place, at most [`MAX_FIELDS`].
         fields: Vec<RecordField>,
     },
+    /// The same, in the order of the addresses that their first field holds: what becomes of them stands, in order
+    /// again, behind the old file.
+    Sorted {
+        /// Bytes of a record, at least one.
+        stride: u32,
+        /// The fields, the one that is sorted by first, at most [`MAX_FIELDS`].
+        fields: Vec<RecordField>,
+    },
     /// `.eh_frame`.
     Unwinding,
     /// Go's function records.
@@ -157,6 +165,8 @@ pub(crate) enum Holds {
     Address,
     /// 32 bits that count from an address.
     From(u64),
+    /// The same, either way.
+    Around(u64),
     /// 32 bits that count from the field itself.
     Here,
 }

@@ -56,7 +56,9 @@ impl<'a> Sweep<'a> {
             Rule::X86_64 { absolute } => x86_64::sweep(&mut sweep, *absolute),
             Rule::Aarch64 => aarch64::sweep(&mut sweep),
             Rule::Words(words) => data::sweep_words(&mut sweep, words),
-            Rule::Records { stride, fields } => data::sweep_records(&mut sweep, *stride, fields),
+            Rule::Records { stride, fields } | Rule::Sorted { stride, fields } => {
+                data::sweep_records(&mut sweep, *stride, fields);
+            }
             Rule::Unwinding => unwinding::sweep(&mut sweep),
             Rule::GoFunctions(bases) => go::sweep(&mut sweep, bases),
             Rule::Rebases { bases } => rebases::sweep(&mut sweep, bases),

@@ -14,6 +14,7 @@ use super::{
     plan::{Plan, Sizes},
     predict::{Inside, Predictor},
     region::{Layout, Region, Rule},
+    sorted::{self, Records, Tables},
     sweep::{AFTER, BEFORE, STRETCH, Sweep, Window},
 };
 use crate::{ApplyError, old::OldFile};
@@ -146,6 +147,7 @@ impl<'a> Finder<'a> {
 pub(crate) struct Walk<'p> {
     plan: &'p Plan,
     map: Correspondence,
+    tables: Tables,
     finder: Finder<'p>,
     predictor: Predictor,
     add: Add,
@@ -167,6 +169,7 @@ impl<'p> Walk<'p> {
             Correspondence::memory(matches),
             Finder::memory(sizes.old),
             Pages::memory(sizes.new),
+            sorted::memory(sizes.old),
             Predictor::MEMORY,
             Add::MEMORY,
             Extra::memory(extra),
@@ -180,9 +183,14 @@ impl<'p> Walk<'p> {
     /// Prepares a walk; `extra` is the number of extra bytes.
     pub(crate) fn new(plan: &'p Plan, extra: u64, old: &mut OldFile<'_>) -> Result<Self, ApplyError> {
         let words = plan.regions.iter().any(|region| region.rule == Rule::Aarch64);
+        let map = Correspondence::new(&plan.matches, &plan.old, &plan.new);
+        let digests = plan.paging.map_or(0, |paging| paging.len());
+        let start = old.size().saturating_add(digests);
+        let tables = Tables::new(start, Records::Old, &plan.regions, &plan.old, &map, old)?;
         Ok(Self {
             plan,
-            map: Correspondence::new(&plan.matches, &plan.old, &plan.new),
+            map,
+            tables,
             finder: Finder::new(&plan.old, &plan.regions, old)?,
             predictor: Predictor::new(),
             add: Add::new(),
@@ -283,14 +291,16 @@ impl<'p> Walk<'p> {
         let start = self.made.len();
         self.made.resize(start.saturating_add(stretch.len as usize), 0);
         let bytes = self.made.get_mut(start..).unwrap_or_default();
-        match stretch.old_offset.checked_sub(old.size()) {
-            Some(offset) => self.pages.read(bytes, offset),
-            None => old.read(bytes, stretch.old_offset).map_err(ApplyError::OldUnreadable)?,
+        self.found.clear();
+        if self.tables.hold(stretch.old_offset) {
+            self.tables.read(bytes, stretch.old_offset, &self.plan.old, &mut self.found);
+        } else if let Some(offset) = stretch.old_offset.checked_sub(old.size()) {
+            self.pages.read(bytes, offset);
+        } else {
+            old.read(bytes, stretch.old_offset).map_err(ApplyError::OldUnreadable)?;
+            self.finder.find(old, stretch.old_offset, stretch.old_end(), &mut self.found)?;
         }
         let truth = slice(truth, stretch.new_offset, stretch.new_end());
-
-        self.found.clear();
-        self.finder.find(old, stretch.old_offset, stretch.old_end(), &mut self.found)?;
         let address = self.plan.new.address(stretch.new_offset).unwrap_or(0);
         self.predictor.enter(inside);
         for reference in &self.found {

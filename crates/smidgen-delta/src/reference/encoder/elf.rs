@@ -22,6 +22,9 @@ mod kind {
     pub(super) const DATA: [u32; 5] = [1, 6, 14, 15, 16];
 }
 
+/// A shorter table of relocations is not worth sorting, in bytes.
+const SORTED: u64 = 24 * 64;
+
 const ALLOCATED: u64 = 2;
 const INSTRUCTIONS: u64 = 4;
 
@@ -81,21 +84,30 @@ fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
         if kind == kind::NO_BYTES {
             continue;
         }
-        let records = |stride, fields: &[(u32, Holds)]| Rule::Records {
-            stride,
-            fields: fields.iter().map(|(at, holds)| RecordField { at: *at, holds: *holds }).collect(),
+        let fields = |fields: &[(u32, Holds)]| -> Vec<RecordField> {
+            fields.iter().map(|(at, holds)| RecordField { at: *at, holds: *holds }).collect()
         };
         match kind {
             kind::RELOCATIONS => {
-                image.place(offset, len, records(24, &[(0, Holds::Address), (16, Holds::Address)]));
+                let fields = fields(&[(0, Holds::Address), (16, Holds::Address)]);
+                image.place(offset, len, Rule::Records { stride: 24, fields: fields.clone() });
+                let sorted = sorted_relocations(file, offset, len);
+                if sorted >= SORTED {
+                    image.place(offset, sorted, Rule::Sorted { stride: 24, fields });
+                }
             }
             kind::SYMBOLS | kind::DYNAMIC_SYMBOLS => {
-                image.place(offset, len, records(24, &[(8, Holds::Address)]));
+                image.place(
+                    offset,
+                    len,
+                    Rule::Records { stride: 24, fields: fields(&[(8, Holds::Address)]) },
+                );
             }
             _ if name == b".eh_frame" => image.place(offset, len, Rule::Unwinding),
             _ if name == b".eh_frame_hdr" && len > 12 => {
-                let base = Holds::From(address);
-                image.place(offset.checked_add(12)?, len - 12, records(8, &[(0, base), (4, base)]));
+                let base = Holds::Around(address);
+                let rule = Rule::Sorted { stride: 8, fields: fields(&[(0, base), (4, base)]) };
+                image.place(offset.checked_add(12)?, len - 12, rule);
             }
             _ if flags & INSTRUCTIONS != 0 => image.place(offset, len, code.clone()),
             _ if flags & ALLOCATED != 0 && kind::DATA.contains(&kind) => image.place(offset, len, words()),
@@ -103,4 +115,19 @@ fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Bytes of the relocations at the start of a table that are all of one kind and in the order of their places, as linkers
+/// put those that need no symbol.
+fn sorted_relocations(file: &[u8], offset: u64, len: u64) -> u64 {
+    let kind = u64_at(file, offset.saturating_add(8));
+    let mut last = 0;
+    for record in 0..len / 24 {
+        let at = offset.saturating_add(24 * record);
+        match u64_at(file, at) {
+            Some(place) if place >= last && u64_at(file, at.saturating_add(8)) == kind => last = place,
+            _ => return 24 * record,
+        }
+    }
+    len / 24 * 24
 }

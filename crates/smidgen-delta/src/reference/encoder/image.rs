@@ -1,9 +1,11 @@
 //! What the encoder knows of one file: where it lies in memory, and what is where in it.
 
+use std::ops::Range;
+
 use super::{
     super::{
         plan::MAX_SEGMENTS,
-        region::{Layout, Region, Rule, Segment},
+        region::{Holds, Layout, Region, Rule, Segment},
     },
     elf, go, mach_o, pe,
 };
@@ -47,6 +49,21 @@ impl Image {
         Self { layout: Layout { segments }, regions: Vec::new(), size }
     }
 
+    /// The tables that are sorted, and the address that their first field counts from.
+    pub(super) fn sorted(&self) -> Vec<(Range<u64>, Option<u64>)> {
+        let table = |region: &Region| match &region.rule {
+            Rule::Sorted { fields, .. } => {
+                let base = fields.first().and_then(|field| match field.holds {
+                    Holds::From(base) | Holds::Around(base) => Some(base),
+                    Holds::Address | Holds::Here => None,
+                });
+                Some((region.start..region.end(), base))
+            }
+            _ => None,
+        };
+        self.regions.iter().filter_map(table).collect()
+    }
+
     /// Gives a range of the file a rule; what other regions lie there give way.
     pub(super) fn place(&mut self, start: u64, len: u64, rule: Rule) {
         let end = start.saturating_add(len).min(self.size);
@@ -67,7 +84,7 @@ impl Image {
                 let len = region.end() - end;
                 // Records keep their places in the part behind only if it starts with a whole one.
                 let rule = match &region.rule {
-                    Rule::Records { stride, .. }
+                    Rule::Records { stride, .. } | Rule::Sorted { stride, .. }
                         if !(end - region.start).is_multiple_of(u64::from(*stride)) =>
                     {
                         continue;

@@ -5,7 +5,7 @@
 //! bytes came from, [`candidates`](super::candidates) draws stretches out of that, and [`choice`](super::choice) takes
 //! the cheapest way through all of them.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, ops::Range};
 
 use super::{super::control::Match, candidates, choice, seeds::Seeds, text::Text};
 
@@ -16,6 +16,26 @@ pub(super) fn find(old: &Text, new: &Text, threads: NonZeroUsize) -> Vec<Match> 
         candidates::find(old, new, &seeds, threads)
     };
     choice::choose(&old.bytes, &new.bytes, &candidates)
+}
+
+/// A match costs about as much as so many extra bytes.
+const MATCH: u64 = 8;
+
+/// Puts `better` in place of all matches in a range of the new file, if that leaves less to be sent.
+pub(super) fn replace(matches: &mut Vec<Match>, range: Range<u64>, better: &[Match]) {
+    let price = |matches: &[Match]| {
+        let within = matches.iter().map(|found| {
+            let (start, end) = (found.new_offset.max(range.start), found.new_end().min(range.end));
+            end.saturating_sub(start)
+        });
+        let within: Vec<u64> = within.filter(|len| *len > 0).collect();
+        (range.end - range.start) - within.iter().sum::<u64>() + MATCH * within.len() as u64
+    };
+    if price(better) < price(matches) {
+        place(matches, Match { old_offset: 0, new_offset: range.start, len: range.end - range.start });
+        let index = matches.partition_point(|found| found.new_offset < range.start);
+        matches.splice(index..=index, better.iter().copied());
+    }
 }
 
 /// Puts a match where others may lie: they give way.

@@ -68,7 +68,7 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
         && machine == X86_64
     {
         let fields = [0, 4, 8].map(|at| RecordField { at, holds: Holds::From(base) });
-        image.place(offset, len, Rule::Records { stride: 12, fields: fields.to_vec() });
+        image.place(offset, len, Rule::Sorted { stride: 12, fields: fields.to_vec() });
     }
     if let Some((offset, len)) = located(&image, directory(RELOCATIONS)) {
         image.place(offset, len, Rule::Records { stride: 1, fields: Vec::new() });
