@@ -10,7 +10,7 @@ use crate::digest::Blake3;
 use crate::fields::{Fields, Malformed};
 use crate::targets::{Target, Targets};
 
-/// The releases of one build line. [`TrustedSet::line`](crate::TrustedSet::line) gives it to clients,
+/// The releases of one build line. [`TrustedSet::search`](crate::TrustedSet::search) finds it for clients,
 /// [`Line::read`] and [`Line::write`] to publishers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Line {
