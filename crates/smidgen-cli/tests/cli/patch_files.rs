@@ -95,6 +95,29 @@ fn names_the_old_file_that_the_patch_is_not_for() {
     assert_eq!(names(dir.path()), ["new", "old", "other", "patch"]);
 }
 
+/// Its digest is known only when it has been read to its end, and by then much of the new file is made.
+#[test]
+fn leaves_nothing_behind_when_the_old_file_is_another_one_of_the_same_size() {
+    let dir = folder_with_builds();
+    for codec in ["classic", "bidiff", "reference"] {
+        smidgen(dir.path(), &format!("diff old new patch --codec {codec}")).ends(0);
+        let size = build(0).len();
+        for changed in [0, size / 2, size - 1] {
+            let mut other = build(0);
+            other[changed] ^= 1;
+            std::fs::write(dir.path().join("other"), other).unwrap();
+            let run = smidgen(dir.path(), "apply other patch made --json").ends(6);
+            assert_eq!(run.error_code(), "old_differs", "{codec}, byte {changed}");
+            assert_eq!(names(dir.path()), ["new", "old", "other", "patch"], "{codec}, byte {changed}");
+            // What lay there before stays as it was.
+            std::fs::write(dir.path().join("made"), "before").unwrap();
+            smidgen(dir.path(), "apply other patch made").ends(6);
+            assert_eq!(std::fs::read(dir.path().join("made")).unwrap(), b"before");
+            std::fs::remove_file(dir.path().join("made")).unwrap();
+        }
+    }
+}
+
 #[test]
 fn inspects_a_patch() {
     let dir = folder_with_builds();
