@@ -20,6 +20,7 @@ mod runs;
 mod script;
 pub(crate) mod suffixes;
 
+pub use crate::reference::encoder::FileSection;
 use pack::{Packed, Strength};
 use script::Script;
 
@@ -150,6 +151,13 @@ pub fn diff(old: &[u8], new: &[u8], options: &DiffOptions) -> Result<Vec<u8>, Di
 /// A reference-aware patch that is smaller than a quickly packed classic one by this factor stays so when that is
 /// packed at full strength.
 const CLEARLY_SMALLER: usize = 2;
+
+/// The sections of an executable file (ELF, PE, Mach-O) as its own table names them, by place and without overlap. Empty if
+/// the file is of none of these formats, or names none.
+#[must_use]
+pub fn sections_of(file: &[u8]) -> Vec<FileSection> {
+    encoder::sections_of(file)
+}
 
 /// What all patches between two files share.
 struct Job<'a> {

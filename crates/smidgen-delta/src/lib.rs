@@ -12,6 +12,7 @@
 pub use blake3;
 
 pub use crate::{
+    account::{Account, ClassCosts, Costs, Share},
     codec::{Codec, ParseCodecError},
     digest::{Digest, ParseDigestError, digest_of},
     error::{ApplyError, ParseError},
@@ -23,6 +24,7 @@ pub use crate::{
     read_at::ReadAt,
 };
 
+mod account;
 mod codec;
 #[cfg(feature = "diff")]
 pub mod diff;

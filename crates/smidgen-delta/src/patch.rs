@@ -4,8 +4,8 @@
 use std::io::Write;
 
 use crate::{
-    ApplyError, Codec, Digest, Header, Inspection, Limits, ParseError, ReadAt, SectionHeader, SectionKind,
-    codec,
+    Account, ApplyError, Codec, Digest, Header, Inspection, Limits, ParseError, ReadAt, SectionHeader,
+    SectionKind, codec,
     header::max_header_len,
     old::{OLD_BUFFER, OldFile},
     output::{OUTPUT_BUFFER, Output},
@@ -73,20 +73,47 @@ impl<R: ReadAt> Patch<R> {
     /// [`ApplyError`]; what was written by then is worthless. An old file that is not the one the patch was made for is
     /// told before anything else that went wrong.
     pub fn apply(&self, old: &impl ReadAt, new: &mut impl Write) -> Result<Applied, ApplyError> {
+        let codec = self.header.codec;
+        let made = self.make(old, new, |old, output| codec::apply(codec, &mut self.sections(), old, output));
+        made.map(|(applied, ())| applied)
+    }
+
+    /// Applies the patch for the account's sake: which part of the new file costs what. Its parts begin at `borders`,
+    /// which ascend from 0. `None` for codecs that pack a section as a whole, where no byte has a price of its own.
+    ///
+    /// # Errors
+    /// As those of [`apply`](Self::apply).
+    pub fn account(&self, old: &impl ReadAt, borders: &[u64]) -> Result<Option<Account>, ApplyError> {
+        if self.header.codec != Codec::Reference {
+            return Ok(None);
+        }
+        let made = self.make(old, &mut std::io::sink(), |old, output| {
+            reference::account(&self.sections(), old, output, borders)
+        });
+        made.map(|(_, account)| Some(account))
+    }
+
+    /// Makes the new file, and verifies it and the old one.
+    fn make<T>(
+        &self,
+        old: &dyn ReadAt,
+        new: &mut dyn Write,
+        make: impl FnOnce(&mut OldFile<'_>, &mut Output<'_>) -> Result<T, ApplyError>,
+    ) -> Result<(Applied, T), ApplyError> {
         let header = &self.header;
         if old.size() != header.old_size {
             return Err(ApplyError::OldSize { found: old.size(), expected: header.old_size });
         }
         let mut old = OldFile::new(old);
         let mut output = Output::new(new, header.new_size);
-        let made = codec::apply(header.codec, &mut self.sections(), &mut old, &mut output);
+        let made = make(&mut old, &mut output);
         // Whatever else went wrong: with another old file nothing could have come out right.
         let old_digest = old.digest().map_err(ApplyError::OldUnreadable)?;
         if old_digest != header.old_digest {
             return Err(ApplyError::OldDigest { found: old_digest, expected: header.old_digest });
         }
-        made?;
-        output.finish(header.new_digest)
+        let made = made?;
+        output.finish(header.new_digest).map(|applied| (applied, made))
     }
 
     /// Counts what the sections hold. Needs no old file and makes no new one; memory is bounded as in

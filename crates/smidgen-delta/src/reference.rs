@@ -7,9 +7,10 @@
 //! executable format. `docs/codec.md` explains the method, `docs/format.md` has the bytes.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use crate::{ApplyError, Inspection, SectionKind, old::OldFile, output::Output, patch::Sections};
+use crate::{Account, ApplyError, Inspection, SectionKind, old::OldFile, output::Output, patch::Sections};
 
 mod aarch64;
+mod account;
 mod add;
 mod bytes;
 mod coder;
@@ -41,6 +42,8 @@ mod unwinding;
 mod walk;
 mod x86_64;
 
+use account::Ledger;
+use coder::Coder;
 pub(crate) use coder::Decoder;
 use plan::Plan;
 pub(crate) use plan::Sizes;
@@ -64,27 +67,64 @@ pub(crate) fn apply(
     old: &mut OldFile<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), ApplyError> {
-    let new_size = sections.new_size();
     let plan = read_plan(sections, old.size())?;
     let mut streams = Streams {
         references: sections.coded(SectionKind::References),
         add: sections.coded(SectionKind::AddCoded),
         extra: sections.coded(SectionKind::ExtraCoded),
     };
+    make(sections, &plan, &mut streams, old, output)?;
+    let Streams { references, add, extra } = streams;
+    finish(references, SectionKind::References)?;
+    finish(add, SectionKind::AddCoded)?;
+    finish(extra, SectionKind::ExtraCoded)
+}
+
+/// Makes the new file too, and keeps account of what the parts of it cost that begin at `borders`.
+pub(crate) fn account(
+    sections: &Sections<'_>,
+    old: &mut OldFile<'_>,
+    output: &mut Output<'_>,
+    borders: &[u64],
+) -> Result<Account, ApplyError> {
+    let mut account = Account::default();
+    let ledger = |kind| Ledger::new(sections.coded(kind), borders);
+    let mut coder = ledger(SectionKind::Plan);
+    let plan = code_plan(&mut coder, sections, old.size())?;
+    finish(coder.close(&mut account), SectionKind::Plan)?;
+    let mut streams = Streams {
+        references: ledger(SectionKind::References),
+        add: ledger(SectionKind::AddCoded),
+        extra: ledger(SectionKind::ExtraCoded),
+    };
+    make(sections, &plan, &mut streams, old, output)?;
+    let Streams { references, add, extra } = streams;
+    finish(references.close(&mut account), SectionKind::References)?;
+    finish(add.close(&mut account), SectionKind::AddCoded)?;
+    finish(extra.close(&mut account), SectionKind::ExtraCoded)?;
+    Ok(account)
+}
+
+/// Walks along the matches of the plan.
+fn make(
+    sections: &Sections<'_>,
+    plan: &Plan,
+    streams: &mut Streams<impl Coder>,
+    old: &mut OldFile<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), ApplyError> {
+    let new_size = sections.new_size();
     let extra = sections.raw_size(SectionKind::ExtraCoded);
     let matched = plan.matches.iter().fold(0_u64, |sum, found| sum.saturating_add(found.len));
     if matched.checked_add(extra) != Some(new_size) {
         return Err(wrong(SectionKind::ExtraCoded, "has another raw size than the matches leave room for"));
     }
-    let walk = Walk::new(&plan, extra, old)?;
-    let seen = walk.run(&mut streams, old, &[], new_size, |made| output.write(made))?;
+    let walk = Walk::new(plan, extra, old)?;
+    let seen = walk.run(streams, old, &[], new_size, |made| output.write(made))?;
     if seen.references != sections.raw_size(SectionKind::References) {
         return Err(wrong(SectionKind::References, "is for another number of references"));
     }
-    let Streams { references, add, extra } = streams;
-    finish(references, SectionKind::References)?;
-    finish(add, SectionKind::AddCoded)?;
-    finish(extra, SectionKind::ExtraCoded)
+    Ok(())
 }
 
 /// Counts what the plan says; what the other sections hold shows only beside the old file.
@@ -106,12 +146,15 @@ pub(crate) fn inspect(sections: &Sections<'_>, old_size: u64) -> Result<Inspecti
 
 fn read_plan(sections: &Sections<'_>, old_size: u64) -> Result<Plan, ApplyError> {
     let mut coder = sections.coded(SectionKind::Plan);
-    let sizes = Sizes { old: old_size, new: sections.new_size() };
-    let raw_size = sections.raw_size(SectionKind::Plan);
-    let plan = plan::code(&mut coder, &Plan::default(), raw_size, sizes)
-        .map_err(|found| wrong(SectionKind::Plan, found.0))?;
+    let plan = code_plan(&mut coder, sections, old_size)?;
     finish(coder, SectionKind::Plan)?;
     Ok(plan)
+}
+
+fn code_plan(coder: &mut impl Coder, sections: &Sections<'_>, old_size: u64) -> Result<Plan, ApplyError> {
+    let sizes = Sizes { old: old_size, new: sections.new_size() };
+    let raw_size = sections.raw_size(SectionKind::Plan);
+    plan::code(coder, &Plan::default(), raw_size, sizes).map_err(|found| wrong(SectionKind::Plan, found.0))
 }
 
 fn finish(coder: Decoder<'_>, section: SectionKind) -> Result<(), ApplyError> {

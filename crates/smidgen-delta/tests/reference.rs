@@ -6,101 +6,18 @@ use smidgen_delta::{
     ApplyError, Codec, Limits, Patch, SectionKind,
     diff::{DiffOptions, diff},
 };
+use support::{
+    Seeded,
+    program::{self, CODE},
+};
 
-/// Numbers that look random.
-struct Seeded(u64);
-
-impl Seeded {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % limit
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.below(256) as u8
-    }
-}
-
-const BASE: u64 = 0x40_0000;
-const CODE: usize = 0x1000;
-
-/// A small x86-64 program: functions that call each other and read data, then pointers to all functions. Function
-/// `longer`, if there is one, has grown, so that everything behind it lies further back.
-fn program(functions: usize, longer: Option<usize>) -> Vec<u8> {
-    let mut seed = Seeded(42);
-    let mut bodies = Vec::new();
-    for index in 0..functions {
-        let mut parts = Vec::new();
-        for _ in 0..4 + seed.below(8) {
-            let call = seed.below(3) == 0;
-            let filler: Vec<u8> = (0..3 + seed.below(20)).map(|_| 0x50 + seed.byte() % 16).collect();
-            parts.push((filler, call, seed.below(functions)));
-        }
-        if longer == Some(index) {
-            let mut own = Seeded(7);
-            parts.push(((0..300).map(|_| own.byte()).collect(), true, 0));
-        }
-        bodies.push(parts);
-    }
-    let mut starts = Vec::new();
-    let mut at = CODE;
-    for body in &bodies {
-        starts.push(at);
-        at += body.iter().map(|(filler, ..)| filler.len() + 7).sum::<usize>() + 1;
-    }
-    let data = at.next_multiple_of(16);
-    let mut file = vec![0; CODE];
-    for body in &bodies {
-        for (filler, call, callee) in body {
-            file.extend(filler);
-            let (opcode, target): (&[u8], usize) = if *call {
-                (&[0x66, 0x90, 0xE8], starts[*callee])
-            } else {
-                (&[0x48, 0x8D, 0x3D], data + 8 * callee)
-            };
-            file.extend(opcode);
-            file.extend((target as i32 - (file.len() as i32 + 4)).to_le_bytes());
-        }
-        file.push(0xC3);
-    }
-    file.resize(data, 0);
-    for start in &starts {
-        file.extend((BASE + *start as u64).to_le_bytes());
-    }
-    // Header, one segment for all, three sections: none, code, pointers; their names.
-    let names = file.len();
-    file.extend(b"\0.text\0.data\0");
-    file.resize(file.len().next_multiple_of(8), 0);
-    let sections = file.len();
-    let put = |file: &mut Vec<u8>, at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-    put(&mut file, 0, b"\x7fELF\x02\x01\x01");
-    put(&mut file, 16, &[3, 0, 62, 0]);
-    put(&mut file, 32, &64_u64.to_le_bytes());
-    put(&mut file, 40, &(sections as u64).to_le_bytes());
-    put(&mut file, 54, &[56, 0, 1, 0, 64, 0, 4, 0, 3, 0]);
-    put(&mut file, 64, &[1, 0, 0, 0, 7, 0, 0, 0]);
-    for (index, word) in [0, BASE, BASE, sections as u64, sections as u64].into_iter().enumerate() {
-        put(&mut file, 72 + 8 * index, &word.to_le_bytes());
-    }
-    let mut section = |name: u32, kind: u32, flags: u64, start: usize, end: usize| {
-        file.extend(name.to_le_bytes());
-        file.extend(kind.to_le_bytes());
-        for word in [flags, BASE + start as u64, start as u64, (end - start) as u64, 0, 0, 0] {
-            file.extend(word.to_le_bytes());
-        }
-    };
-    section(0, 0, 0, 0, 0);
-    section(1, 1, 6, CODE, data);
-    section(7, 1, 3, data, names);
-    section(0, 3, 0, names, names + 13);
-    file
-}
+mod support;
 
 /// A program, the same one grown, and new bytes behind it: a patch between them has all sections.
 fn pair(functions: usize) -> (Vec<u8>, Vec<u8>) {
-    let (old, mut new) = (program(functions, None), program(functions, Some(functions / 3)));
+    let (old, mut new) = (program::of(functions, None), program::of(functions, Some(functions / 3)));
     let mut seed = Seeded(9);
-    new.extend((0..500).map(|_| seed.byte()));
+    new.extend(seed.bytes(500));
     (old, new)
 }
 
@@ -115,7 +32,7 @@ fn apply(patch: &[u8], old: &[u8]) -> Result<Vec<u8>, ApplyError> {
 
 #[test]
 fn a_program_that_moved_costs_next_to_nothing() {
-    let (old, new) = (program(1500, None), program(1500, Some(700)));
+    let (old, new) = (program::of(1500, None), program::of(1500, Some(700)));
     let patch = reference_patch(&old, &new);
     assert!(apply(&patch, &old).unwrap() == new);
     let classic = diff(&old, &new, &DiffOptions::default().with_codec(Codec::Classic)).unwrap();
@@ -126,11 +43,8 @@ fn a_program_that_moved_costs_next_to_nothing() {
 
 #[test]
 fn degenerate_pairs_round_trip() {
-    let program = program(50, None);
-    let noise: Vec<u8> = {
-        let mut seed = Seeded(1);
-        (0..3000).map(|_| seed.byte()).collect()
-    };
+    let program = program::of(50, None);
+    let noise = Seeded(1).bytes(3000);
     let files: [&[u8]; 9] = [
         b"",
         b"x",
@@ -152,7 +66,7 @@ fn degenerate_pairs_round_trip() {
 
 #[test]
 fn the_same_files_make_the_same_patch_with_any_number_of_threads() {
-    let (old, new) = (program(300, None), program(300, Some(7)));
+    let (old, new) = (program::of(300, None), program::of(300, Some(7)));
     let options = DiffOptions::default().with_codec(Codec::Reference);
     let once = diff(&old, &new, &options).unwrap();
     let threads = std::num::NonZeroUsize::new(4).unwrap();
@@ -183,7 +97,7 @@ proptest! {
         tail in prop::collection::vec((0_usize..400, any::<u8>()), 0..20),
         both in any::<bool>(),
     ) {
-        let (mut old, mut new) = (program(60, None), program(60, Some(20)));
+        let (mut old, mut new) = (program::of(60, None), program::of(60, Some(20)));
         for (at, byte) in lies {
             old[at % 200] = byte;
             if both { new[at % 200] = byte; }

@@ -2,9 +2,11 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{
+    account::Made,
     bytes::{Bytes, fold},
     coder::Coder,
     content::{Content, PARTS, part},
+    control::Match,
     model::Number,
     x86_64::{Parsed, parse},
 };
@@ -34,12 +36,12 @@ impl Add {
     }
 
     /// Turns `stretch` from what was predicted into what it is: `truth`, which only the encoder has. `content` says
-    /// what lies at a place, `offset` where the stretch begins in the old file.
+    /// what lies at a place, `found` where the stretch begins in the old file and in the new one.
     pub(crate) fn code(
         &mut self,
         coder: &mut impl Coder,
         stretch: &mut [u8],
-        offset: u64,
+        found: Match,
         content: impl Fn(u64) -> Content,
         truth: &[u8],
     ) {
@@ -54,13 +56,14 @@ impl Add {
             let coded = self.gaps.get_mut(context).map_or(0, |model| model.code(coder, wanted));
             context = if (1..=8).contains(&coded) { 2 } else { 1 };
             let Some(gap) = coded.checked_sub(1) else {
+                coder.book(Made::Same { offset: found.new_offset.wrapping_add(at as u64) });
                 return;
             };
             at = at.saturating_add(usize::try_from(gap).unwrap_or(usize::MAX));
             if at >= stretch.len() {
                 return;
             }
-            let place = offset.wrapping_add(at as u64);
+            let place = found.old_offset.wrapping_add(at as u64);
             let (part, opcode) = match content(place) {
                 Content::X86_64 => {
                     instruction = step(stretch, instruction.max(at.saturating_sub(STEP_BACK)), at);
@@ -86,6 +89,7 @@ impl Add {
             ];
             let wanted = truth.get(at).copied().unwrap_or(0);
             let made = self.bytes.code(coder, &contexts, part as usize, wanted);
+            coder.book(Made::Differing { offset: found.new_offset.wrapping_add(at as u64) });
             if let Some(byte) = stretch.get_mut(at) {
                 self.last = (*byte, made);
                 *byte = made;

@@ -7,6 +7,7 @@
 
 use std::io;
 
+use super::account::Made;
 use crate::ReadAt;
 
 /// One side of the walk.
@@ -19,6 +20,10 @@ pub(crate) trait Coder {
     /// 1/32768: it begins with 0, rises with each symbol, and ends below 32768. The encoder writes
     /// `symbol` and returns it; the decoder ignores it and returns what was written.
     fn code_symbol(&mut self, bounds: &[u16; 16], symbol: usize) -> usize;
+
+    /// Says what came of all that was coded since the last time: for whoever keeps account, and nothing to all others.
+    #[inline]
+    fn book(&mut self, _made: Made) {}
 }
 
 /// The last place of all.
@@ -45,6 +50,8 @@ pub(crate) struct Decoder<'a> {
     end: usize,
     range: u64,
     code: u64,
+    /// Words of four bytes read, those behind the end included.
+    words: u64,
     failed: Option<io::Error>,
 }
 
@@ -64,6 +71,7 @@ impl<'a> Decoder<'a> {
             end: 0,
             range: u64::MAX,
             code: 0,
+            words: 0,
             failed: None,
         };
         decoder.code = decoder.word() << 32 | decoder.word();
@@ -78,9 +86,16 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Bits that what was decoded so far took, to a fraction: the code is two words ahead, and the range is what is left
+    /// of them.
+    pub(crate) fn spent(&self) -> f64 {
+        32.0 * self.words as f64 - (self.range.max(1) as f64).log2()
+    }
+
     /// The next four bytes, most significant first.
     #[cold]
     fn word(&mut self) -> u64 {
+        self.words = self.words.wrapping_add(1);
         let mut word = 0;
         for _ in 0..4 {
             word = word << 8 | u64::from(self.byte());

@@ -26,6 +26,7 @@ mod seeds;
 mod signature;
 mod text;
 
+pub use image::FileSection;
 use image::Image;
 use labels::File;
 use signature::Signature;
@@ -65,6 +66,11 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
         return None;
     }
     write(&plan, old, new).ok()
+}
+
+/// The sections that an executable file names, by place; none if it is of no format that is known here.
+pub(crate) fn sections_of(file: &[u8]) -> Vec<FileSection> {
+    Image::of(file).into_sections()
 }
 
 /// Matches the files with their references replaced by labels: first by what is referred to, then by where the

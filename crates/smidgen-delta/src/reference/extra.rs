@@ -5,6 +5,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{
+    account::Made,
     bytes::{Bytes, fold},
     coder::Coder,
     content::{Content, PARTS, part_of},
@@ -20,7 +21,9 @@ pub(crate) const TAIL: usize = 64;
 pub(crate) struct Run<'a> {
     /// What the old file held at the end of the match before.
     pub(crate) content: Content,
-    /// Address of the first byte in the new file.
+    /// Place of the first byte in the new file.
+    pub(crate) offset: u64,
+    /// Its address.
     pub(crate) address: u64,
     /// The bytes themselves: known to the encoder, empty in the decoder.
     pub(crate) truth: &'a [u8],
@@ -31,6 +34,10 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     fn byte(&self, index: usize) -> u8 {
         self.truth.get(index).copied().unwrap_or(0)
+    }
+
+    fn made(&self, index: usize, len: u64) -> Made {
+        Made::Extra { offset: self.offset.wrapping_add(index as u64), len }
     }
 }
 
@@ -116,6 +123,7 @@ impl Extra {
                 fold(hash_back(out, 4), 4),
             ];
             let byte = self.data.code(coder, &contexts, column as usize, run.byte(index));
+            coder.book(run.made(index, 1));
             out.push(byte);
         }
     }
@@ -150,6 +158,7 @@ impl Extra {
                 let raw = u32::from_le_bytes([0, 1, 2, 3].map(|byte| run.byte(index.wrapping_add(byte))));
                 let before = fold(opcode | back(out, 1) << 16, 77);
                 let value = self.code_field(coder, field, opcodes[0], before, after, raw);
+                coder.book(run.made(index, 4));
                 out.extend(value.to_le_bytes());
                 continue;
             }
@@ -159,6 +168,7 @@ impl Extra {
             let three = fold(fold(one, opcodes[1]), opcodes[2]);
             let contexts = [fold(opcode, 100 | part << 8), fold(inside, part), fold(one, 1), fold(three, 3)];
             let byte = self.code.code(coder, &contexts, part as usize, run.byte(index));
+            coder.book(run.made(index, 1));
             out.push(byte);
         }
     }
@@ -208,6 +218,7 @@ impl Extra {
             if address & 3 != 0 || run.len.wrapping_sub(index) < 4 {
                 let contexts = [1, 2, 3].map(|order| fold(hash_back(out, order), 900 | order as u32));
                 let byte = self.words.code(coder, &contexts, 15, run.byte(index));
+                coder.book(run.made(index, 1));
                 out.push(byte);
                 index = index.wrapping_add(1);
                 continue;
@@ -229,6 +240,7 @@ impl Extra {
                 done
             });
             self.whole.learn(&answer, word);
+            coder.book(run.made(index, 4));
             out.extend(absolute(word, address, false).to_le_bytes());
             index = index.wrapping_add(4);
         }

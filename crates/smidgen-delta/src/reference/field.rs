@@ -278,6 +278,62 @@ impl Class {
         Self(Self::FIELD.wrapping_add(index.min(15) as u8))
     }
 
+    /// What such references are, for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self.index() as u8 {
+            0 => "call",
+            1 => "jump",
+            2 => "conditional jump",
+            3 => "operand",
+            4 => "short jump",
+            5 => "immediate",
+            6 => "absolute displacement",
+            7 => "short displacement, stack",
+            8 => "short displacement, frame",
+            9 => "short displacement",
+            10 => "displacement, stack",
+            11 => "displacement, frame",
+            12 => "displacement",
+            13 => "pointer",
+            14 => "word from itself to code",
+            15 => "word from a base",
+            16 => "unwinding: common part",
+            17 => "unwinding: code",
+            18 => "unwinding: data",
+            20 => "Go: entry",
+            21 => "Go: name",
+            22 => "Go: stack table",
+            23 => "Go: file table",
+            24 => "Go: line table",
+            25 => "Go: unit",
+            26 => "Go: start line",
+            27 => "Go: other table",
+            28 => "Go: data",
+            29 => "rebase",
+            32 => "branch",
+            33 => "branch with link",
+            34 => "conditional branch",
+            35 => "branch on bit",
+            36 => "literal",
+            37 => "address",
+            38 => "page",
+            39 => "low part, added",
+            40 => "low part, accessed",
+            41 => "sum",
+            42 => "sum, stack",
+            43 => "access",
+            44 => "access, stack",
+            45 => "pair",
+            46 => "pair, stack",
+            48 => "field 1 of a record",
+            49 => "field 2 of a record",
+            50 => "field 3 of a record",
+            51 => "field 4 of a record",
+            52..64 => "further field of a record",
+            _ => "unknown",
+        }
+    }
+
     /// For use as an index below [`COUNT`](Self::COUNT).
     pub(crate) fn index(self) -> usize {
         usize::from(self.0) & 63

@@ -2,6 +2,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{
+    account::Made,
     coder::Coder,
     control::{Controls, Match},
     model::{Number, Symbol},
@@ -95,6 +96,7 @@ pub(crate) fn code(
     let new = segments.code(coder, &wanted.new, new_segments);
     let regions = code_regions(coder, &wanted.regions, counts.regions, sizes.old)?;
     let paging = code_paging(coder, &mut number, wanted.paging, sizes.new)?;
+    coder.book(Made::Layout);
     let digests = paging.map_or(0, |paging| paging.len());
     let tables = sorted::len(&regions, sizes.old);
     // What matches may take from: the old file, the digests behind it, the sorted tables behind these.
@@ -346,6 +348,7 @@ fn code_matches(
     let mut matches = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
     for index in 0..count as usize {
         let found = controls.code(coder, wanted.get(index).copied().unwrap_or_default());
+        coder.book(Made::Control { offset: found.new_offset });
         // Not across a border.
         let old_end = sources.into_iter().find(|end| found.old_offset < *end).unwrap_or(0);
         if found.len == 0

@@ -2,6 +2,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{
+    account::Made,
     add::Add,
     coder::Coder,
     content::Content,
@@ -263,6 +264,7 @@ impl<'p> Walk<'p> {
     ) {
         let run = Run {
             content,
+            offset: from,
             address: self.plan.new.address(from).unwrap_or(from),
             truth: slice(truth, from, to),
             len: to.saturating_sub(from) as usize,
@@ -324,6 +326,8 @@ impl<'p> Walk<'p> {
                 address.wrapping_add(at),
                 wanted,
             );
+            let (class, offset) = (reference.class, stretch.new_offset.wrapping_add(at));
+            streams.references.book(Made::Reference { class, right, offset });
             if value != was {
                 form.write(field, value);
             }
@@ -332,7 +336,7 @@ impl<'p> Walk<'p> {
         }
         let regions = &self.plan.regions;
         let content = |offset| Content::at(regions, offset);
-        self.add.code(&mut streams.add, bytes, stretch.old_offset, content, truth);
+        self.add.code(&mut streams.add, bytes, stretch, content, truth);
         self.seen.add = self.seen.add.saturating_add(stretch.len);
         Ok(())
     }

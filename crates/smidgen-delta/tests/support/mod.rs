@@ -2,6 +2,8 @@
 //! bounds. It judges the real one, and builds patches that lie.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod program;
+
 use zstd_safe::{CCtx, CParameter, DCtx, DParameter, FrameFormat};
 
 /// A patch taken apart. `sections` are kind, raw size as promised, packed bytes.

@@ -14,6 +14,7 @@ const LOAD: u32 = 1;
 
 /// Kinds of section.
 mod kind {
+    pub(super) const NOTHING: u32 = 0;
     pub(super) const SYMBOLS: u32 = 2;
     pub(super) const RELOCATIONS: u32 = 4;
     pub(super) const NO_BYTES: u32 = 8;
@@ -81,9 +82,10 @@ fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
         let kind = u32_at(file, at.checked_add(4)?)?;
         let flags = u64_at(file, at + 8)?;
         let (address, offset, len) = (u64_at(file, at + 16)?, u64_at(file, at + 24)?, u64_at(file, at + 32)?);
-        if kind == kind::NO_BYTES {
+        if kind == kind::NO_BYTES || kind == kind::NOTHING {
             continue;
         }
+        image.name(&String::from_utf8_lossy(name), offset, len);
         let fields = |fields: &[(u32, Holds)]| -> Vec<RecordField> {
             fields.iter().map(|(at, holds)| RecordField { at: *at, holds: *holds }).collect()
         };

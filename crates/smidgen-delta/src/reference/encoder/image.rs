@@ -10,6 +10,20 @@ use super::{
     elf, go, mach_o, pe,
 };
 
+/// A part of an executable file that has a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSection {
+    /// The name that the file gives it, cut to 64 characters.
+    pub name: String,
+    /// First byte in the file.
+    pub offset: u64,
+    /// Bytes in the file, at least one.
+    pub len: u64,
+}
+
+/// The longest name of a section, in characters.
+const MAX_NAME: usize = 64;
+
 /// Layout and regions of an executable file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Image {
@@ -17,6 +31,8 @@ pub(super) struct Image {
     pub(super) layout: Layout,
     /// By start; they do not overlap, and lie in the file.
     pub(super) regions: Vec<Region>,
+    /// What the file itself says it consists of, as far as that lies in it.
+    sections: Vec<FileSection>,
     size: u64,
 }
 
@@ -27,6 +43,29 @@ impl Image {
             elf::read(file).or_else(|| pe::read(file)).or_else(|| mach_o::read(file)).unwrap_or_default();
         go::refine(file, &mut image);
         image
+    }
+
+    /// The sections that the file names, by place; where two overlap, the later one is cut.
+    pub(super) fn into_sections(mut self) -> Vec<FileSection> {
+        self.sections.sort_by_key(|section| section.offset);
+        let mut end = 0;
+        for section in &mut self.sections {
+            let start = section.offset.max(end);
+            section.len = (section.offset + section.len).saturating_sub(start);
+            section.offset = start;
+            end = start + section.len;
+        }
+        self.sections.retain(|section| section.len > 0);
+        self.sections
+    }
+
+    /// Takes note of a section.
+    pub(super) fn name(&mut self, name: &str, offset: u64, len: u64) {
+        let len = len.min(self.size.saturating_sub(offset));
+        if len > 0 {
+            let printable = name.chars().filter(|letter| !letter.is_control());
+            self.sections.push(FileSection { name: printable.take(MAX_NAME).collect(), offset, len });
+        }
     }
 
     /// An image of a file of `size` bytes.
@@ -46,7 +85,7 @@ impl Image {
         for segment in &mut segments {
             segment.len = segment.len.min(size.saturating_sub(segment.offset)).min(segment.memory_len);
         }
-        Self { layout: Layout { segments }, regions: Vec::new(), size }
+        Self { layout: Layout { segments }, regions: Vec::new(), sections: Vec::new(), size }
     }
 
     /// The tables that are sorted, and the address that their first field counts from.

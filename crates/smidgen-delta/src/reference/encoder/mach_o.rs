@@ -3,7 +3,7 @@
 use super::{
     super::region::{Holds, MAX_BASES, RecordField, Rule, Segment, Words},
     image::Image,
-    numbers::{u32_at, u64_at},
+    numbers::{text_at, u32_at, u64_at},
 };
 
 const MAGIC: u32 = 0xFEED_FACF;
@@ -72,18 +72,25 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
 }
 
 fn place_sections(file: &[u8], segment: u64, image: &mut Image, code: &Rule) -> Option<()> {
-    for index in 0..u64::from(u32_at(file, segment + 64)?) {
+    let count = u32_at(file, segment + 64)?;
+    let segment_name = text_at(file, segment + 8, 16);
+    if count == 0 {
+        image.name(&segment_name, u64_at(file, segment + 40)?, u64_at(file, segment + 48)?);
+    }
+    for index in 0..u64::from(count) {
         let at = segment + 72 + 80 * index;
         let flags = u32_at(file, at + 64)?;
         if NO_BYTES.contains(&(flags & 0xFF)) {
             continue;
         }
+        let (offset, len) = (u64::from(u32_at(file, at + 48)?), u64_at(file, at + 40)?);
+        image.name(&format!("{segment_name},{}", text_at(file, at, 16)), offset, len);
         let rule = if flags & INSTRUCTIONS != 0 {
             code.clone()
         } else {
             Rule::Words(Words { pointers: true, ..Words::default() })
         };
-        image.place(u32_at(file, at + 48)?.into(), u64_at(file, at + 40)?, rule);
+        image.place(offset, len, rule);
     }
     Some(())
 }

@@ -20,3 +20,12 @@ pub(super) fn name_at(file: &[u8], at: u64) -> &[u8] {
     let rest = usize::try_from(at).ok().and_then(|at| file.get(at..)).unwrap_or_default();
     rest.split(|byte| *byte == 0).next().unwrap_or_default()
 }
+
+/// A name in a field of so many bytes that zeros fill up.
+pub(super) fn text_at(file: &[u8], at: u64, len: u64) -> String {
+    let end = at.saturating_add(len);
+    let field =
+        usize::try_from(at).ok().zip(usize::try_from(end).ok()).and_then(|(at, end)| file.get(at..end));
+    let name = field.unwrap_or_default().split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
+}

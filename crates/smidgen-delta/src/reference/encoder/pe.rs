@@ -3,7 +3,7 @@
 use super::{
     super::region::{Holds, RecordField, Rule, Segment, Words},
     image::Image,
-    numbers::{u16_at, u32_at, u64_at},
+    numbers::{text_at, u16_at, u32_at, u64_at},
 };
 
 const X86_64: u16 = 0x8664;
@@ -54,6 +54,11 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
         });
     }
     let mut image = Image::new(file.len() as u64, segments);
+    for index in 0..u64::from(count) {
+        let at = optional + u64::from(optional_len) + 40 * index;
+        let (offset, len) = (u32_at(file, at + 20)?, u32_at(file, at + 16)?);
+        image.name(&text_at(file, at, 8), offset.into(), len.into());
+    }
     for segment in image.layout.segments.clone().iter().skip(1) {
         let words = Words { pointers: true, base: Some(base), limit: image_len, other: None };
         let rule = if segment.code { code.clone() } else { Rule::Words(words) };

@@ -1,0 +1,113 @@
+//! Keeping account while a patch is decoded: after each thing that is made, its price is what the range coder moved on
+//! since the one before.
+//!
+//! The walk tells every coder what came of the bits, and only the one here listens: the walk is compiled a second time for
+//! it, and the first time does not know of it.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::{
+    coder::{Coder, Decoder},
+    field::Class,
+};
+use crate::{
+    Account,
+    account::{ClassCosts, Costs, Share},
+};
+
+/// What was made by the bits coded last, and where in the new file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Made {
+    /// Layouts, regions, pages.
+    Layout,
+    /// A match that begins there.
+    Control { offset: u64 },
+    /// The value of a reference, and whether the first guess was right.
+    Reference { class: Class, right: bool, offset: u64 },
+    /// A byte of a match that differs.
+    Differing { offset: u64 },
+    /// A stretch of a match in which nothing differs from there on.
+    Same { offset: u64 },
+    /// Bytes that no match explains.
+    Extra { offset: u64, len: u64 },
+}
+
+/// The decoder of one section, and what was bought with its bits.
+pub(crate) struct Ledger<'a> {
+    decoder: Decoder<'a>,
+    /// Where the parts of the new file begin, ascending; the first begins at 0.
+    borders: &'a [u64],
+    layout: Share,
+    parts: Vec<Costs>,
+    /// By class: predicted, mispredicted.
+    classes: Vec<[Share; 2]>,
+    spent: f64,
+}
+
+impl<'a> Ledger<'a> {
+    /// An empty ledger; parts of the new file begin at `borders`.
+    pub(crate) fn new(decoder: Decoder<'a>, borders: &'a [u64]) -> Self {
+        let parts = vec![Costs::default(); borders.len()];
+        let classes = vec![<[Share; 2]>::default(); Class::COUNT];
+        Self { decoder, borders, layout: Share::default(), parts, classes, spent: 0.0 }
+    }
+
+    /// Adds what was booked to `account` and gives the decoder back.
+    pub(crate) fn close(self, account: &mut Account) -> Decoder<'a> {
+        account.layout.include(self.layout);
+        account.parts.resize(self.borders.len(), Costs::default());
+        account.parts.iter_mut().zip(self.parts).for_each(|(sum, part)| sum.include(&part));
+        for (index, [predicted, mispredicted]) in self.classes.into_iter().enumerate() {
+            if predicted.count.saturating_add(mispredicted.count) > 0 {
+                let class = Class(index as u8).name();
+                account.classes.push(ClassCosts { class, predicted, mispredicted });
+            }
+        }
+        self.decoder
+    }
+
+    /// The costs of the part that holds a place of the new file.
+    fn part(&mut self, offset: u64) -> Option<&mut Costs> {
+        let begun = self.borders.partition_point(|border| *border <= offset);
+        self.parts.get_mut(begun.checked_sub(1)?)
+    }
+}
+
+impl Coder for Ledger<'_> {
+    fn code(&mut self, chance: u16, bit: bool) -> bool {
+        self.decoder.code(chance, bit)
+    }
+
+    fn code_symbol(&mut self, bounds: &[u16; 16], symbol: usize) -> usize {
+        self.decoder.code_symbol(bounds, symbol)
+    }
+
+    fn book(&mut self, made: Made) {
+        let spent = self.decoder.spent();
+        let spent_before = std::mem::replace(&mut self.spent, spent);
+        let share = |count| Share { count, bits: spent - spent_before };
+        if let Made::Reference { class, right, .. } = made
+            && let Some([predicted, mispredicted]) = self.classes.get_mut(class.index())
+        {
+            if right { predicted } else { mispredicted }.include(share(1));
+        }
+        let (offset, count) = match made {
+            Made::Layout => return self.layout.include(share(1)),
+            Made::Control { offset } | Made::Reference { offset, .. } | Made::Differing { offset } => {
+                (offset, 1)
+            }
+            Made::Same { offset } => (offset, 0),
+            Made::Extra { offset, len } => (offset, len),
+        };
+        let Some(part) = self.part(offset) else {
+            return;
+        };
+        let sum = match made {
+            Made::Layout | Made::Control { .. } => &mut part.controls,
+            Made::Reference { right: true, .. } => &mut part.predicted,
+            Made::Reference { .. } => &mut part.mispredicted,
+            Made::Differing { .. } | Made::Same { .. } => &mut part.differing,
+            Made::Extra { .. } => &mut part.extra,
+        };
+        sum.include(share(count));
+    }
+}
