@@ -1,9 +1,12 @@
 //! `smidgen inspect`: says what is in a patch or in a file of signed metadata, trusting neither.
 
+mod account;
 mod metadata;
 mod patch;
+mod picture;
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -12,13 +15,19 @@ use smidgen_server::mapped::Frozen;
 
 use crate::exit::Exit;
 use crate::failure::Problem;
+use crate::new_file::NewFile;
 use crate::screen::Screen;
 
 const EXAMPLES: &str = "\
 Nothing is verified: a signature or digest that is shown is what the file says.
 
+With --old, a patch of codec reference is applied, both files' digests are checked, and its bytes are shown by section of \
+the new file: where matches begin (controls), references that were predicted and that were not, bytes that differ, and \
+bytes that no match explains (extra).
+
 Examples:
   $ smidgen inspect hello-1.0-to-1.1.patch
+  $ smidgen inspect hello-1.0-to-1.1.patch --old hello-1.0 --picture hello.svg
   $ smidgen inspect repo/metadata/timestamp.json --json";
 
 /// Show what a patch or a metadata file says
@@ -27,6 +36,15 @@ Examples:
 pub(crate) struct Inspect {
     /// A patch, or a file of a repository's metadata.
     file: PathBuf,
+    /// The file that the patch was made from: shows where the patch's bytes go.
+    #[arg(long, value_name = "OLD")]
+    old: Option<PathBuf>,
+    /// The file that the patch makes, so that it need not be made.
+    #[arg(long, value_name = "NEW", requires = "old")]
+    new: Option<PathBuf>,
+    /// Where a picture of it goes, as SVG.
+    #[arg(long, value_name = "FILE.svg", requires = "old")]
+    picture: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -49,7 +67,11 @@ impl Inspect {
     fn inspect(&self) -> Result<Report> {
         let raw = Frozen::copy_of(&self.file, None)?;
         if raw.starts_with(&smidgen_delta::MAGIC) {
-            return patch::Report::of(&raw).map(Report::Patch);
+            return self.inspect_patch(&raw).map(Report::Patch);
+        }
+        if self.old.is_some() {
+            let message = "only patches have an old file: leave --old out";
+            return Err(Problem::new(Exit::Usage, "not_a_patch", message).into());
         }
         if raw.trim_ascii_start().starts_with(b"{") {
             return metadata::Report::of(&raw).map(Report::Metadata);
@@ -64,5 +86,24 @@ impl Inspect {
             ),
         )
         .into())
+    }
+    fn inspect_patch(&self, raw: &[u8]) -> Result<patch::Report> {
+        let mut report = patch::Report::of(raw)?;
+        let Some(old) = &self.old else {
+            return Ok(report);
+        };
+        let read = |path: &PathBuf| {
+            Frozen::copy_of(path, None).with_context(|| format!("failed to read {}", path.display()))
+        };
+        let (old_bytes, new_bytes) = (read(old)?, self.new.as_ref().map(read).transpose()?);
+        let account = report.account_for(raw, &old_bytes, new_bytes.as_deref())?;
+        if let Some(path) = &self.picture {
+            let inputs: Vec<&Path> =
+                [&self.file, old].into_iter().chain(&self.new).map(PathBuf::as_path).collect();
+            let mut file = NewFile::create(path, &inputs)?;
+            file.write_all(account.picture().as_bytes())?;
+            file.publish(None)?;
+        }
+        Ok(report)
     }
 }

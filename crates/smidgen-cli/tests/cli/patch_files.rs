@@ -138,3 +138,38 @@ fn says_what_a_file_is_not() {
     let run = smidgen(dir.path(), "inspect absent --json").ends(1);
     assert_eq!(run.error_code(), "not_found");
 }
+
+/// Every byte of the patch is somebody's; what a section costs stands in the text, the document and the picture.
+#[test]
+fn says_where_the_bytes_of_a_patch_go() {
+    let dir = folder_with_builds();
+    smidgen(dir.path(), "diff old new patch --codec reference").ends(0);
+    let report = smidgen(dir.path(), "inspect patch --old old --picture picture.svg --json").ends(0).json();
+    let account = &report["account"];
+    let sections = account["sections"].as_array().unwrap();
+    assert_eq!(sections.len(), 1, "{account}");
+    assert_eq!(sections[0]["name"], "(whole file)");
+    assert_eq!(sections[0]["size"], build(1).len());
+    let bytes = |value: &serde_json::Value| value.as_f64().unwrap();
+    let parts = ["controls", "predicted", "mispredicted", "differing", "extra"];
+    let sum: f64 = parts.map(|part| bytes(&sections[0][part]["bytes"])).iter().sum();
+    assert!((sum - bytes(&sections[0]["bytes"])).abs() < 0.1, "{account}");
+    let all = sum + bytes(&account["header"]) + bytes(&account["layout"]);
+    assert!((all - bytes(&report["patch_size"])).abs() < 8.0, "{all}: {report}");
+    let svg = std::fs::read_to_string(dir.path().join("picture.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains("(whole file)"), "{svg}");
+
+    let text = smidgen(dir.path(), "inspect patch --old old --new new").ends(0).stdout;
+    assert!(text.contains("where the bytes of the patch go"), "{text}");
+    for (words, exit, code) in [
+        ("inspect patch --old new", 6, "old_differs"),
+        ("inspect patch --old old --new old", 6, "new_differs"),
+        ("inspect patch --old old --picture old", 2, "same_file"),
+        ("inspect patch --picture picture.svg", 2, "usage"),
+    ] {
+        assert_eq!(smidgen(dir.path(), &format!("{words} --json")).ends(exit).error_code(), code, "{words}");
+    }
+    smidgen(dir.path(), "diff old new patch --codec classic").ends(0);
+    let run = smidgen(dir.path(), "inspect patch --old old --json").ends(1);
+    assert_eq!(run.error_code(), "not_by_place");
+}

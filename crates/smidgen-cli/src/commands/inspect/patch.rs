@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 use smidgen_delta::{Limits, Patch};
 
+use super::account;
 use crate::quantity::{bytes, exact, percent, table};
 
 /// Characters of the picture.
@@ -28,6 +29,8 @@ pub(super) struct Report {
     seeks_back: u64,
     seeks_forward: u64,
     seek_distance: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<account::Report>,
 }
 
 #[derive(Serialize)]
@@ -67,7 +70,19 @@ impl Report {
             seeks_back: inspection.seeks_back,
             seeks_forward: inspection.seeks_forward,
             seek_distance: inspection.seek_distance,
+            account: None,
         })
+    }
+
+    /// Adds where the bytes of the patch go.
+    pub(super) fn account_for(
+        &mut self,
+        raw: &[u8],
+        old: &[u8],
+        new: Option<&[u8]>,
+    ) -> Result<&account::Report> {
+        let patch = Patch::open(raw, &Limits::default())?;
+        Ok(self.account.insert(account::Report::of(&patch, raw.len() as u64, old, new)?))
     }
 
     pub(super) fn text(&self) -> String {
@@ -111,7 +126,7 @@ impl Report {
             bytes(self.seek_distance),
             bytes(self.apply_memory),
             self.window_log,
-        )
+        ) + &self.account.as_ref().map(account::Report::text).unwrap_or_default()
     }
 }
 
@@ -162,6 +177,7 @@ mod tests {
             seeks_back: 700,
             seeks_forward: 799,
             seek_distance: 4_200_000,
+            account: None,
         };
         insta::assert_snapshot!(report.text());
     }
