@@ -13,6 +13,7 @@ use super::{
 use crate::{ApplyError, SectionKind, diff::pack::Packed, old::OldFile};
 
 mod candidates;
+mod carried;
 mod choice;
 mod elf;
 mod go;

@@ -21,13 +21,13 @@ pub(super) struct Candidate {
 }
 
 /// Bytes of the new file that are searched as one piece of work.
-const WORK: usize = 1 << 20;
+pub(super) const WORK: usize = 1 << 20;
 
 /// Where the next so many bytes go on as in a candidate just found, nothing else is looked for.
 const EXPLAINED: usize = 16;
 
 /// Where they do so for so many, candidates that do not are closed.
-const SETTLED: usize = 32;
+pub(super) const SETTLED: usize = 32;
 
 /// Places of a piece that are looked at.
 const LOOKS: usize = 16;
@@ -64,7 +64,15 @@ const LOOKED_AT: usize = 64;
 const SHORT: usize = 48;
 
 /// All candidates for matches of `new`, by start, those of equal shift without overlap.
-pub(super) fn find(old: &Text, new: &Text, seeds: &Seeds, threads: NonZeroUsize) -> Vec<Candidate> {
+///
+/// What was `carried` over, by start, is taken as it is; only other places are looked up.
+pub(super) fn find(
+    old: &Text,
+    new: &Text,
+    carried: &[Candidate],
+    seeds: &Seeds,
+    threads: NonZeroUsize,
+) -> Vec<Candidate> {
     let starts: Vec<usize> = (0..new.bytes.len()).step_by(WORK).collect();
     let mut found = jobs::run(&starts, threads, |start| {
         let search = Search {
@@ -72,6 +80,7 @@ pub(super) fn find(old: &Text, new: &Text, seeds: &Seeds, threads: NonZeroUsize)
             old: &old.bytes,
             new: &new.bytes,
             seeds,
+            carried: &carried[carried.partition_point(|found| found.end as usize <= *start)..],
             open: Vec::new(),
             found: Vec::new(),
             shift: 0,
@@ -99,6 +108,8 @@ struct Search<'a> {
     old: &'a [u8],
     new: &'a [u8],
     seeds: &'a Seeds,
+    /// What was carried over and is not yet behind.
+    carried: &'a [Candidate],
     open: Vec<Open>,
     found: Vec<Candidate>,
     /// Of the candidate that was found last.
@@ -159,6 +170,7 @@ impl Search<'_> {
         while at < piece.end {
             self.draw_out(at);
             self.allowed = (at - piece.start + 4 * BACK) * LOOKED_AT;
+            self.carry(at);
             if let Some(len) = self.settle(at) {
                 at += len - PIECE;
                 continue;
@@ -177,6 +189,25 @@ impl Search<'_> {
         self.draw_out(piece.end);
         self.found.extend(self.open.into_iter().map(|open| open.candidate));
         self.found
+    }
+
+    /// Opens the candidate of what was carried over at `at`.
+    fn carry(&mut self, at: usize) {
+        while let Some((first, rest)) = self.carried.split_first()
+            && first.end as usize <= at
+        {
+            self.carried = rest;
+        }
+        if let Some(Candidate { start, shift, .. }) = self.carried.first().copied()
+            && start as usize <= at
+            && !self.is_open(shift)
+        {
+            self.open(at, shift);
+        }
+    }
+
+    fn is_open(&self, shift: u32) -> bool {
+        self.open.iter().any(|open| open.candidate.shift == shift)
     }
 
     /// Draws all candidates out beyond `at`, and closes those that end before.
@@ -247,7 +278,7 @@ impl Search<'_> {
         };
         let nearest = nearest.map(|(_, shift)| shift).filter(|shift| *shift != best);
         for shift in [best].into_iter().chain(nearest) {
-            if !self.open.iter().any(|open| open.candidate.shift == shift) {
+            if !self.is_open(shift) {
                 self.open(at, shift);
             }
         }
@@ -286,7 +317,7 @@ impl Search<'_> {
 }
 
 /// Bytes from `at` on that agree.
-fn ahead(old: &[u8], new: &[u8], at: usize, shift: u32) -> usize {
+pub(super) fn ahead(old: &[u8], new: &[u8], at: usize, shift: u32) -> usize {
     let place = (at as u32).wrapping_add(shift) as usize;
     old.get(place..).map_or(0, |old| common_prefix_len(old, &new[at..]))
 }
@@ -299,7 +330,7 @@ mod tests {
         let text = |bytes: &[u8]| Text::new(bytes.to_vec(), &Image::default());
         let (old, new) = (text(old), text(new));
         let one = NonZeroUsize::MIN;
-        find(&old, &new, &Seeds::of(&old, one), one)
+        find(&old, &new, &[], &Seeds::of(&old, |_| true, one), one)
     }
 
     fn noise(len: usize, seed: u64) -> Vec<u8> {

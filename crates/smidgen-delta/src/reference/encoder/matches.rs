@@ -7,13 +7,22 @@
 
 use std::{num::NonZeroUsize, ops::Range};
 
-use super::{super::control::Match, candidates, choice, seeds::Seeds, text::Text};
+use super::{
+    super::control::Match,
+    candidates,
+    carried::{self, Wanted},
+    choice,
+    seeds::Seeds,
+    text::Text,
+};
 
 /// Finds the matches of the new file in the old, by place in the new one. Each is shorter than 2 GiB.
 pub(super) fn find(old: &Text, new: &Text, threads: NonZeroUsize) -> Vec<Match> {
     let candidates = {
-        let seeds = Seeds::of(old, threads);
-        candidates::find(old, new, &seeds, threads)
+        let carried = carried::find(old, new, threads);
+        let wanted = Wanted::new(new, &carried, threads);
+        let seeds = Seeds::of(old, |hash| wanted.holds(hash), threads);
+        candidates::find(old, new, &carried, &seeds, threads)
     };
     choice::choose(&old.bytes, &new.bytes, &candidates)
 }

@@ -2,11 +2,12 @@
 //!
 //! Places are grouped by a hash of the eight bytes there, by counting, so that the places of one piece lie together and in
 //! order. That takes a quarter of the time of sorting suffixes and less room; that the longest match is not known at once
-//! does not matter, because matches are chosen by what they save, not by their length.
+//! does not matter, because matches are chosen by what they save, not by their length. Only pieces that somebody asks for
+//! are indexed, which is most of what makes it quick.
 
 use std::num::NonZeroUsize;
 
-use super::text::Text;
+use super::{candidates::WORK, text::Text};
 use crate::diff::jobs;
 
 /// Bytes that are hashed.
@@ -41,17 +42,18 @@ pub(super) struct Found {
 }
 
 impl Seeds {
-    /// Indexes a file shorter than 2 GiB.
-    pub(super) fn of(text: &Text, threads: NonZeroUsize) -> Self {
-        let bits = text.bytes.len().max(1).ilog2().saturating_sub(2).clamp(*BITS.start(), *BITS.end());
+    /// Indexes those pieces of a file shorter than 2 GiB that are asked for by their hash.
+    pub(super) fn of(text: &Text, asked: impl Fn(Hash) -> bool + Sync, threads: NonZeroUsize) -> Self {
+        let kept = Kept::of(text, asked, threads);
+        let bits = kept.count.max(1).ilog2().saturating_sub(1).clamp(*BITS.start(), *BITS.end());
         let tag_bits = u32::BITS - bits_of(text.bytes.len());
         let range = (1_usize << bits) / RANGES;
-        let ranges: Vec<u64> = (0..RANGES as u64).collect();
+        let ranges: Vec<usize> = (0..RANGES).collect();
         // Hashes by range: how many places each has, then, added up, where they start.
         let counted = jobs::run(&ranges, threads, |which| {
             let mut counts = vec![0_u32; range];
-            for (_, hash) in hashes(text) {
-                if let Some(count) = counts.get_mut(top(hash, bits).wrapping_sub(*which as usize * range)) {
+            for (_, hash) in kept.places(text) {
+                if let Some(count) = counts.get_mut(hash.top(bits).wrapping_sub(which * range)) {
                     *count += 1;
                 }
             }
@@ -77,9 +79,9 @@ impl Seeds {
             (rest, free_rest, before) = (others, others_free, end);
         }
         jobs::consume(jobs, threads, |(first, before, places, free)| {
-            for (place, hash) in hashes(text) {
-                if let Some(slot) = free.get_mut(top(hash, bits).wrapping_sub(first)) {
-                    places[(*slot - before) as usize] = (place as u32) << tag_bits | tag(hash, tag_bits);
+            for (place, hash) in kept.places(text) {
+                if let Some(slot) = free.get_mut(hash.top(bits).wrapping_sub(first)) {
+                    places[(*slot - before) as usize] = (place as u32) << tag_bits | hash.tag(tag_bits);
                     *slot += 1;
                 }
             }
@@ -88,18 +90,26 @@ impl Seeds {
         Self { starts, places, bits, tag_bits }
     }
 
+    /// Looks up the pieces with one hash.
+    pub(super) fn find_one(&self, hash: Hash) -> Found {
+        let slot = hash.top(self.bits);
+        let (start, end) = (self.starts[slot], self.starts[slot + 1]);
+        let first = self.places.get(start as usize).copied().unwrap_or(0);
+        Found { start, end, first, tag: hash.tag(self.tag_bits) }
+    }
+
     /// Looks up the pieces of `text` at `place` and at the places behind it, `step` bytes from each other.
     pub(super) fn find(&self, text: &[u8], place: usize, step: usize) -> [Found; BATCH] {
         let mut found = [Found::default(); BATCH];
         let mut hashes = [None; BATCH];
         for (index, hash) in hashes.iter_mut().enumerate() {
-            *hash = hash_at(text, place + index * step);
+            *hash = Hash::at(text, place + index * step);
         }
         for (found, hash) in found.iter_mut().zip(hashes) {
             if let Some(hash) = hash {
-                let slot = top(hash, self.bits);
+                let slot = hash.top(self.bits);
                 (found.start, found.end) = (self.starts[slot], self.starts[slot + 1]);
-                found.tag = tag(hash, self.tag_bits);
+                found.tag = hash.tag(self.tag_bits);
             }
         }
         for found in found.iter_mut().filter(|found| found.start < found.end) {
@@ -122,33 +132,76 @@ impl Seeds {
     }
 }
 
-/// Places and hashes of all pieces but those inside runs of one byte: where a run begins says enough.
-fn hashes(text: &Text) -> impl Iterator<Item = (usize, u64)> {
-    let places = text.places().into_iter().flat_map(|(range, step)| range.step_by(step));
-    places.filter_map(|place| Some((place, hash_at(&text.bytes, place)?)))
+/// The places of a file whose pieces are indexed, one bit each.
+struct Kept {
+    bits: Vec<u64>,
+    count: usize,
 }
 
-fn hash_at(text: &[u8], place: usize) -> Option<u64> {
-    let piece = u64::from_le_bytes(*text.get(place..)?.first_chunk()?);
-    let begins = || place.checked_sub(1).is_none_or(|before| text[before] != text[place]);
-    (!is_run(piece) || begins()).then(|| hash(piece))
+impl Kept {
+    fn of(text: &Text, asked: impl Fn(Hash) -> bool + Sync, threads: NonZeroUsize) -> Self {
+        let len = text.bytes.len();
+        let starts: Vec<usize> = (0..len).step_by(WORK).collect();
+        let bits = jobs::run(&starts, threads, |start| {
+            let mut bits = vec![0_u64; len.min(start + WORK).div_ceil(64) - start / 64];
+            for (place, hash) in text.hashes(*start..len.min(start + WORK)) {
+                let place = place - start;
+                bits[place / 64] |= u64::from(asked(hash)) << (place % 64);
+            }
+            bits
+        })
+        .concat();
+        let count = bits.iter().map(|word| word.count_ones() as usize).sum();
+        Self { bits, count }
+    }
+
+    fn places(&self, text: &Text) -> impl Iterator<Item = (usize, Hash)> {
+        self.bits.iter().enumerate().flat_map(move |(index, word)| {
+            let mut word = *word;
+            std::iter::from_fn(move || {
+                let place = index * 64 + word.trailing_zeros() as usize;
+                (word != 0).then(|| word &= word - 1)?;
+                let piece = text.bytes[place..].first_chunk()?;
+                Some((place, Hash::of(u64::from_le_bytes(*piece))))
+            })
+        })
+    }
+}
+
+/// The hash of a piece.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Hash(u64);
+
+impl Hash {
+    fn of(piece: u64) -> Self {
+        Self((piece ^ piece >> 29).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    /// The hash of the piece at a place, unless that lies inside a run of one byte: where a run begins says enough.
+    pub(super) fn at(text: &[u8], place: usize) -> Option<Self> {
+        let piece = u64::from_le_bytes(*text.get(place..)?.first_chunk()?);
+        let begins = || place.checked_sub(1).is_none_or(|before| text[before] != text[place]);
+        (!is_run(piece) || begins()).then(|| Self::of(piece))
+    }
+
+    /// Its upper bits.
+    pub(super) fn top(self, bits: u32) -> usize {
+        (self.0 >> (u64::BITS - bits)) as usize
+    }
+
+    /// Bits that are neither in [`top`](Self::top) of few bits nor in [`tag`](Self::tag).
+    pub(super) fn middle(self) -> u64 {
+        self.0 >> 33 & 0x1F
+    }
+
+    fn tag(self, bits: u32) -> u32 {
+        (self.0 >> 20) as u32 & ((1 << bits) - 1)
+    }
 }
 
 /// Whether all bytes of a piece are equal.
 fn is_run(piece: u64) -> bool {
     piece == piece.rotate_left(8)
-}
-
-fn hash(piece: u64) -> u64 {
-    (piece ^ piece >> 29).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
-fn top(hash: u64, bits: u32) -> usize {
-    (hash >> (u64::BITS - bits)) as usize
-}
-
-fn tag(hash: u64, bits: u32) -> u32 {
-    (hash >> 20) as u32 & ((1 << bits) - 1)
 }
 
 /// Bits of the numbers up to `len`.
@@ -167,7 +220,7 @@ mod tests {
             let bytes: Vec<u8> = (1..=len).map(|at| noise(at) as u8).collect();
             for threads in [1, 3] {
                 let text = Text::new(bytes.clone(), &Image::default());
-                let seeds = Seeds::of(&text, NonZeroUsize::new(threads).unwrap());
+                let seeds = Seeds::of(&text, |_| true, NonZeroUsize::new(threads).unwrap());
                 for at in (0..bytes.len().saturating_sub(PIECE)).step_by(97) {
                     let piece = &bytes[at..at + PIECE];
                     let expected: Vec<u32> = bytes

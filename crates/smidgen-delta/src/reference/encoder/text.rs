@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{super::region::Rule, image::Image};
+use super::{super::region::Rule, image::Image, seeds::Hash};
 
 /// A file that is matched.
 #[derive(Clone)]
@@ -30,16 +30,24 @@ impl Text {
         }
     }
 
-    /// All places at which something may begin, as ranges with their steps.
-    pub(super) fn places(&self) -> Vec<(Range<usize>, usize)> {
+    /// The places in a range at which something may begin, and the hashes of what begins there.
+    pub(super) fn hashes(&self, range: Range<usize>) -> impl Iterator<Item = (usize, Hash)> {
+        let places = self.places(range).into_iter().flat_map(|(range, step)| range.step_by(step));
+        places.filter_map(|place| Some((place, Hash::at(&self.bytes, place)?)))
+    }
+
+    /// The places in a range at which something may begin, as ranges with their steps.
+    fn places(&self, within: Range<usize>) -> Vec<(Range<usize>, usize)> {
         let mut places = Vec::new();
-        let mut at = 0;
-        for range in &self.words {
-            places.push((at..range.start, 1));
-            places.push((range.start.next_multiple_of(4)..range.end, 4));
-            at = range.end;
+        let mut at = within.start;
+        let first = self.words.partition_point(|range| range.end <= at);
+        for range in self.words[first..].iter().take_while(|range| range.start < within.end) {
+            places.push((at..range.start.max(at), 1));
+            let end = range.end.min(within.end);
+            places.push((range.start.max(at).next_multiple_of(4)..end, 4));
+            at = end;
         }
-        places.push((at..self.bytes.len(), 1));
+        places.push((at..within.end, 1));
         places
     }
 }
