@@ -119,6 +119,9 @@ fn make(
     if matched.checked_add(extra) != Some(new_size) {
         return Err(wrong(SectionKind::ExtraCoded, "has another raw size than the matches leave room for"));
     }
+    if sections.raw_size(SectionKind::AddCoded) != matched {
+        return Err(wrong(SectionKind::AddCoded, "has another raw size than the matches have bytes"));
+    }
     let walk = Walk::new(plan, extra, old)?;
     let seen = walk.run(streams, old, &[], new_size, |made| output.write(made))?;
     if seen.references != sections.raw_size(SectionKind::References) {

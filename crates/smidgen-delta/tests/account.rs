@@ -38,9 +38,10 @@ fn what_the_parts_cost_is_what_the_sections_take() {
         let account = patch.account(&old, borders).unwrap().unwrap();
         assert_eq!(account.parts.len(), borders.len());
         for (section, bits) in patch.header().sections.iter().zip(by_stream(&account)) {
+            // Zeros at the end of a section are not written.
             let over = section.packed_size as f64 - bits / 8.0;
             assert!(
-                (-1.0..2.0).contains(&over),
+                (-3.0..2.0).contains(&over),
                 "{}: {} bytes, {bits} bits",
                 section.kind,
                 section.packed_size
@@ -88,7 +89,7 @@ fn another_old_file_and_another_codec_have_no_account() {
 fn a_file_names_its_sections() {
     let file = program::of(100, None);
     let names: Vec<String> = sections_of(&file).into_iter().map(|section| section.name).collect();
-    assert_eq!(names, [".text", ".data", ""]);
+    assert_eq!(names, [".text", ".data", ".rela.dyn", ".eh_frame_hdr", ""]);
     let sections = sections_of(&file);
     assert_eq!(sections[0].offset, 0x1000);
     assert!(sections.windows(2).all(|pair| pair[0].offset + pair[0].len <= pair[1].offset));

@@ -17,7 +17,7 @@ use smidgen_delta::{
     ApplyError, Codec, Fault, Limits, ParseError, Patch, ReadAt,
     diff::{DiffOptions, diff},
 };
-use support::{Parts, Seeded, pack, push_low_first};
+use support::{Parts, Seeded, pack, program, push_low_first};
 
 mod support;
 
@@ -133,6 +133,89 @@ fn every_lie_in_a_field_is_named() {
         let (message, found) = outcome(&parts.build(), &old, &Limits::default()).unwrap_err();
         assert!(message.contains(expected), "lie {index}: {message}\nexpected: {expected}");
         assert_eq!(found, *fault, "lie {index}: {message}");
+    }
+}
+
+/// What a plan says is held against the plan itself in `reference/plan.rs`, field by field; here is what the container says
+/// of a reference-aware patch, and what its sections say of each other.
+#[test]
+fn every_lie_about_a_reference_aware_patch_is_named() {
+    const PLAN: u8 = 16;
+    const REFERENCES: u8 = 17;
+    const ADD: u8 = 18;
+    const EXTRA: u8 = 19;
+    fn section(parts: &mut Parts, kind: u8) -> &mut (u8, u64, Vec<u8>) {
+        parts.sections.iter_mut().find(|section| section.0 == kind).unwrap()
+    }
+    let (old, mut new) = (program::of(200, None), program::of(200, Some(70)));
+    new.extend(Seeded(4).bytes(300));
+    let honest = Parts::parse(&patch_of(Codec::Reference, &old, &new));
+    assert_eq!(
+        honest.sections.iter().map(|section| section.0).collect::<Vec<_>>(),
+        [PLAN, REFERENCES, ADD, EXTRA]
+    );
+    assert!(outcome(&honest.build(), &old, &Limits::default()).is_ok());
+    type Lie = (&'static str, Fault, fn(&mut Parts));
+    let lies: &[Lie] = &[
+        ("section \"plan\", which codec classic does not take", Fault::PatchDamaged, |p| p.codec = 1),
+        ("section \"plan\", which codec bidiff does not take", Fault::PatchDamaged, |p| p.codec = 2),
+        ("section \"extra\", which codec reference does not take", Fault::PatchDamaged, |p| {
+            section(p, PLAN).0 = 10;
+        }),
+        ("section \"interleaved\", which codec reference does not take", Fault::PatchDamaged, |p| {
+            section(p, PLAN).0 = 0;
+        }),
+        ("kind 20", Fault::PatchUnsupported, |p| section(p, EXTRA).0 = 20),
+        ("kinds in ascending order", Fault::PatchDamaged, |p| p.sections.swap(1, 2)),
+        ("kinds in ascending order", Fault::PatchDamaged, |p| section(p, ADD).0 = REFERENCES),
+        ("section size is 0", Fault::PatchDamaged, |p| section(p, PLAN).1 = 0),
+        ("section size is 0", Fault::PatchDamaged, |p| section(p, REFERENCES).2.clear()),
+        ("old size is", Fault::LimitExceeded, |p| p.old_size = u64::MAX),
+        ("old file has", Fault::OldDiffers, |p| p.old_size -= 1),
+        ("the old file has digest", Fault::OldDiffers, |p| p.old_digest[0] ^= 1),
+        ("the new file has digest", Fault::PatchDamaged, |p| p.new_digest[31] ^= 1),
+        ("\"extra (coded)\" has another raw size", Fault::PatchDamaged, |p| p.new_size += 1),
+        ("\"extra (coded)\" has another raw size", Fault::PatchDamaged, |p| p.new_size -= 1),
+        ("\"plan\" has a match that does not lie in both files", Fault::PatchDamaged, |p| p.new_size /= 2),
+        ("\"plan\" has other counts", Fault::PatchDamaged, |p| section(p, PLAN).1 += 24),
+        ("\"plan\" has other counts", Fault::PatchDamaged, |p| section(p, PLAN).1 -= 1),
+        ("\"plan\" has too many segments", Fault::PatchDamaged, |p| p.sections.retain(|s| s.0 != PLAN)),
+        ("\"plan\" is not used up", Fault::PatchDamaged, |p| section(p, PLAN).2.extend([0; 9])),
+        ("raw size of all sections", Fault::LimitExceeded, |p| section(p, PLAN).1 = 1 << 30),
+        ("raw size is 18446744073709551615", Fault::LimitExceeded, |p| section(p, REFERENCES).1 = u64::MAX),
+        ("for another number of references", Fault::PatchDamaged, |p| section(p, REFERENCES).1 += 1),
+        ("for another number of references", Fault::PatchDamaged, |p| section(p, REFERENCES).1 -= 1),
+        ("for another number of references", Fault::PatchDamaged, |p| {
+            p.sections.retain(|s| s.0 != REFERENCES);
+        }),
+        ("\"references\" is not used up", Fault::PatchDamaged, |p| section(p, REFERENCES).2.extend([0; 9])),
+        ("\"add (coded)\" has another raw size", Fault::PatchDamaged, |p| section(p, ADD).1 += 1),
+        ("\"add (coded)\" has another raw size", Fault::PatchDamaged, |p| section(p, ADD).1 -= 1),
+        ("\"add (coded)\" has another raw size", Fault::PatchDamaged, |p| p.sections.retain(|s| s.0 != ADD)),
+        ("\"add (coded)\" is not used up", Fault::PatchDamaged, |p| section(p, ADD).2.extend([0; 9])),
+        ("\"extra (coded)\" has another raw size", Fault::PatchDamaged, |p| section(p, EXTRA).1 += 1),
+        ("\"extra (coded)\" has another raw size", Fault::PatchDamaged, |p| section(p, EXTRA).1 -= 1),
+        ("\"extra (coded)\" has another raw size", Fault::PatchDamaged, |p| {
+            p.sections.retain(|s| s.0 != EXTRA);
+        }),
+        ("\"extra (coded)\" is not used up", Fault::PatchDamaged, |p| section(p, EXTRA).2.extend([0; 9])),
+    ];
+    for (index, (expected, fault, lie)) in lies.iter().enumerate() {
+        let mut parts = honest.clone();
+        lie(&mut parts);
+        let (message, found) = outcome(&parts.build(), &old, &Limits::default()).unwrap_err();
+        assert!(message.contains(expected), "lie {index}: {message}\nexpected: {expected}");
+        assert_eq!(found, *fault, "lie {index}: {message}");
+    }
+    // A section that is cut short reads as if zeros followed, and makes another file or contradicts the others.
+    for kind in [PLAN, REFERENCES, ADD, EXTRA] {
+        let len = section(&mut honest.clone(), kind).2.len();
+        for cut in (1..len).rev().step_by(1 + len / 40) {
+            let mut parts = honest.clone();
+            section(&mut parts, kind).2.truncate(cut);
+            let (message, fault) = outcome(&parts.build(), &old, &Limits::default()).unwrap_err();
+            assert_eq!(fault, Fault::PatchDamaged, "{kind} cut to {cut}: {message}");
+        }
     }
 }
 

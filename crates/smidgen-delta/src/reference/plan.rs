@@ -492,7 +492,12 @@ mod tests {
             wrong(&|plan| plan.regions[4].rule = rebases.clone()),
             Err("has rebases of too many segments")
         );
+        let sorted =
+            |stride, at| Rule::Sorted { stride, fields: vec![RecordField { at, holds: Holds::Here }] };
+        assert_eq!(wrong(&|plan| plan.regions[5].rule = sorted(3, 0)), cannot);
+        assert_eq!(wrong(&|plan| plan.regions[5].rule = sorted(8, 8)), Err("has a field outside its record"));
         let many = vec![segment(0, 1, 1); MAX_SEGMENTS + 1];
+        assert_eq!(wrong(&|plan| plan.old.segments = many.clone()), Err("has too many segments"));
         assert_eq!(wrong(&|plan| plan.new.segments = many.clone()), Err("has too many segments"));
         let counts = Err(Wrong("has other counts than its raw size says"));
         assert_eq!(read_back(&sample(), Plan::raw_size(9, 5)), counts);
