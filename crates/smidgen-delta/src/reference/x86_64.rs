@@ -320,7 +320,7 @@ pub(crate) fn parse(code: &[u8]) -> Parsed {
         field = match displacement {
             1 => Some(Field::Near(base)),
             4 => Some(Field::Far(base)),
-            _ if immediate == 4 && map == 0 && opcode == 0xC7 || opcode == 0x81 => Some(Field::Immediate),
+            _ if immediate == 4 && map == 0 && matches!(opcode, 0x81 | 0xC7) => Some(Field::Immediate),
             _ => None,
         };
     }
@@ -485,7 +485,7 @@ mod tests {
     #[test]
     fn instructions_have_the_lengths_and_fields_of_the_manual() {
         type Vector = (&'static str, usize, Option<(usize, Field)>);
-        let vectors: [Vector; 34] = [
+        let vectors: [Vector; 36] = [
             ("90", 1, None),
             ("c3", 1, None),
             ("e8 01 02 03 04", 5, Some((1, Field::Call))),
@@ -509,6 +509,8 @@ mod tests {
             ("66 b8 01 02", 4, None),
             ("68 01 02 03 04", 5, Some((1, Field::Immediate))),
             ("48 81 c0 01 02 03 04", 7, Some((3, Field::Immediate))),
+            ("66 81 c0 01 02", 5, None),
+            ("66 0f 38 81 c0", 5, None),
             ("f6 c1 01", 3, None),
             ("f6 d1", 2, None),
             ("f7 c1 01 02 03 04", 6, None),
