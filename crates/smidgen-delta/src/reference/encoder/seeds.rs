@@ -13,8 +13,12 @@ use crate::diff::jobs;
 /// Bytes that are hashed.
 pub(super) const PIECE: usize = 8;
 
-/// Ranges of hashes that are worked on one after the other, or side by side: what is written to then fits the cache.
-const RANGES: usize = 8;
+/// The hashes are worked on in ranges, side by side; one after the other where there are more pieces than this to each, so that
+/// what is written to is not all over the memory.
+const LOG_RANGE: u32 = 22;
+
+/// The most ranges.
+const RANGES: usize = 16;
 
 /// Pieces that are looked up together: their cache misses overlap.
 const BATCH: usize = 16;
@@ -47,8 +51,9 @@ impl Seeds {
         let kept = Kept::of(text, asked, threads);
         let bits = kept.count.max(1).ilog2().saturating_sub(1).clamp(*BITS.start(), *BITS.end());
         let tag_bits = u32::BITS - bits_of(text.bytes.len());
-        let range = (1_usize << bits) / RANGES;
-        let ranges: Vec<usize> = (0..RANGES).collect();
+        let count = (kept.count >> LOG_RANGE).max(threads.get()).min(RANGES).next_power_of_two();
+        let range = (1_usize << bits) / count;
+        let ranges: Vec<usize> = (0..count).collect();
         // Hashes by range: how many places each has, then, added up, where they start.
         let counted = jobs::run(&ranges, threads, |which| {
             let mut counts = vec![0_u32; range];
@@ -71,7 +76,7 @@ impl Seeds {
         let mut free = starts.clone();
         let mut free_rest = free.as_mut_slice();
         let mut before = 0;
-        for which in 0..RANGES {
+        for which in 0..count {
             let end = starts.get((which + 1) * range).copied().unwrap_or(sum);
             let (own, others) = rest.split_at_mut((end - before) as usize);
             let (own_free, others_free) = free_rest.split_at_mut(range);
