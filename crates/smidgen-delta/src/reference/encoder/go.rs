@@ -1,4 +1,4 @@
-//! Go's tables (Go 1.20 and later), found by the header of `pclntab` and the module data that points at it; the
+//! Go's tables (1.20 to 1.27), found by the header of `pclntab` and the module data that points at it; the
 //! same in ELF, PE and Mach-O. Layouts: `runtime/symtab.go` of the Go distribution.
 
 use super::{
@@ -12,14 +12,18 @@ const MAGIC: [u8; 6] = [0xF1, 0xFF, 0xFF, 0xFF, 0, 0];
 
 /// Words of the module data (`runtime.moduledata`), by ordinal.
 mod module {
+    pub(super) const RECORDS: u64 = 13;
+    pub(super) const RECORDS_LEN: u64 = 14;
     pub(super) const FIND_FUNCTIONS: u64 = 19;
     pub(super) const MAX_PC: u64 = 21;
     pub(super) const TEXT: u64 = 22;
     pub(super) const TYPES: u64 = 37;
-    pub(super) const TYPES_END: u64 = 38;
-    pub(super) const FUNCTION_DATA: u64 = 40;
-    pub(super) const TYPE_LINKS: u64 = 45;
-    pub(super) const TYPE_LINKS_LEN: u64 = 46;
+    /// The end of types and the function data: up to Go 1.26, and from 1.27 on, which has the length of descriptors
+    /// between the former and the start.
+    pub(super) const TYPES_END: [u64; 2] = [38, 39];
+    pub(super) const FUNCTION_DATA: [u64; 2] = [40, 43];
+    /// Type links: up to Go 1.25, in 1.26; not any more from 1.27 on.
+    pub(super) const TYPE_LINKS: [u64; 2] = [44, 45];
 }
 
 /// Bytes of code that one entry of `findfunctab` is for, and bytes of the entry.
@@ -53,6 +57,10 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
     let data = (0..file.len().saturating_sub(16)).step_by(8).find(|at| file[*at..].starts_with(&wanted))?;
     let data = |word: u64| u64_at(file, data as u64 + 8 * word);
     let text = data(module::TEXT)?;
+    let types = data(module::TYPES)?;
+    // A length is less than any address.
+    let edition = usize::from(data(module::TYPES_END[0])? <= types);
+    let function_data = data(module::FUNCTION_DATA[edition])?;
 
     let from = |at, base| RecordField { at, holds: Holds::From(base) };
     let plain = || Rule::Records { stride: 1, fields: Vec::new() };
@@ -67,8 +75,8 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
         Rule::Records { stride: 8, fields: vec![from(0, text), from(4, address.wrapping_add(records))] };
     image.place(pairs, 8 * functions + 4, rule);
     let first = pairs.checked_add(u32_at(file, pairs + 4)?.into())?;
-    let function_data = data(module::FUNCTION_DATA)?;
-    let last = image.layout.offset(function_data).filter(|end| *end >= first)?;
+    let records_end = data(module::RECORDS)?.checked_add(data(module::RECORDS_LEN)?)?;
+    let last = start.checked_add(records_end.checked_sub(address)?)?.min(file.len() as u64);
     let bases = GoBases {
         text,
         names: address.wrapping_add(names),
@@ -76,25 +84,100 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
         units: address.wrapping_add(units),
         data: function_data,
     };
-    image.place(first, last - first, Rule::GoFunctions(bases));
+    image.place(first, last.checked_sub(first)?, Rule::GoFunctions(bases));
 
-    // Function data ends where the index of functions by address begins. Of its words only names can be told.
-    let buckets = image.layout.offset(data(module::FIND_FUNCTIONS)?)?;
-    let limit = u32::try_from(units - names).ok()?;
-    let rule =
-        Rule::Words(Words { pointers: false, base: Some(address.wrapping_add(names)), limit, other: None });
-    image.place(last, buckets.saturating_sub(last), rule);
-    let count = data(module::MAX_PC)?.checked_sub(text)?.div_ceil(BUCKET.0);
-    image.place(buckets, count.checked_mul(BUCKET.1)?, plain());
+    // What is not where it is expected is left to the plainer rules.
+    let buckets = image.layout.offset(data(module::FIND_FUNCTIONS)?);
+    if let Some(buckets) = buckets {
+        let count = data(module::MAX_PC)?.checked_sub(text)?.div_ceil(BUCKET.0);
+        image.place(buckets, count.checked_mul(BUCKET.1)?, plain());
+    }
+    // From Go 1.26 on, function data follows the records and ends where the index of functions by address begins. Of its
+    // words only names can be told.
+    if let (Some(buckets), Some(function_data)) = (buckets, image.layout.offset(function_data))
+        && (last..buckets).contains(&function_data)
+    {
+        let names = Some(address.wrapping_add(names));
+        let limit = u32::try_from(units - header(3)?).ok()?;
+        let rule = Rule::Words(Words { pointers: false, base: names, limit, other: None });
+        image.place(function_data, buckets - function_data, rule);
+    }
 
     // Types refer to names and types from the start of types, to methods from the start of the code.
-    let (types, types_end) = (data(module::TYPES)?, data(module::TYPES_END)?);
-    let limit = u32::try_from(types_end.checked_sub(types)?).ok()?;
-    let rule = Rule::Words(Words { pointers: true, base: Some(types), limit, other: Some(text) });
-    let types_start = image.layout.offset(types)?;
-    image.place(types_start, limit.into(), rule);
-    let links = image.layout.offset(data(module::TYPE_LINKS)?)?;
-    let rule = Rule::Records { stride: 4, fields: vec![from(0, types)] };
-    image.place(links, data(module::TYPE_LINKS_LEN)?.checked_mul(4)?, rule);
+    let types_end = data(module::TYPES_END[edition])?;
+    if let (Some(types_start), Some(len)) = (image.layout.offset(types), types_end.checked_sub(types)) {
+        let limit = u32::try_from(len).ok()?;
+        let rule = Rule::Words(Words { pointers: true, base: Some(types), limit, other: Some(text) });
+        image.place(types_start, len, rule);
+    }
+    for word in module::TYPE_LINKS.into_iter().filter(|_| edition == 0) {
+        let (links, count) = (image.layout.offset(data(word)?), data(word + 1)?);
+        // A slice that has as much room as it is long.
+        if let Some(links) = links
+            && count == data(word + 2)?
+        {
+            let rule = Rule::Records { stride: 4, fields: vec![from(0, types)] };
+            image.place(links, count.checked_mul(4)?, rule);
+        }
+    }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::region::Segment, *};
+
+    const BASE: u64 = 0x40_0000;
+
+    /// A file with the module data of one release of Go: where its words stand that differ between them.
+    fn program(types_end: usize, function_data: usize, type_links: Option<usize>) -> Vec<u8> {
+        let mut file = vec![0_u8; 8192];
+        let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+        let (header, module) = (2048, 4096);
+        put(header, &[0xF1, 0xFF, 0xFF, 0xFF, 0, 0, 1, 8]);
+        for (index, number) in [3_u64, 1, 0, 72, 100, 120, 140, 200].into_iter().enumerate() {
+            put(header + 8 + 8 * index, &number.to_le_bytes());
+        }
+        // The pair of the first function says where its record lies.
+        put(header + 200 + 4, &28_u32.to_le_bytes());
+        let at = |offset: u64| BASE + offset;
+        let mut words = vec![0; 60];
+        (words[0], words[1]) = (at(2048), at(2048 + 72));
+        (words[13], words[14]) = (at(2248), 200);
+        (words[19], words[21], words[22]) = (at(3000), at(1000), at(0));
+        (words[37], words[38]) = (at(5000), 64);
+        (words[types_end], words[function_data]) = (at(6000), at(2448));
+        if let Some(links) = type_links {
+            (words[links], words[links + 1], words[links + 2]) = (at(6400), 5, 5);
+        }
+        words.iter().enumerate().for_each(|(index, word)| put(module + 8 * index, &word.to_le_bytes()));
+        file
+    }
+
+    #[test]
+    fn tables_are_found_by_the_module_data_of_every_release() {
+        let releases = [(38, 40, Some(44)), (38, 40, Some(45)), (39, 43, None)];
+        for (types_end, function_data, type_links) in releases {
+            let file = program(types_end, function_data, type_links);
+            let len = file.len() as u64;
+            let segment = Segment { offset: 0, len, address: BASE, memory_len: len, code: true };
+            let mut image = Image::new(len, vec![segment]);
+            refine(&file, &mut image);
+            let rule = |start: u64, end: u64| {
+                let region = image.regions.iter().find(|region| region.start == start);
+                region.filter(|region| region.end() == end).map(|region| region.rule.clone())
+            };
+            let bases = GoBases {
+                text: BASE,
+                names: BASE + 2120,
+                tables: BASE + 2188,
+                units: BASE + 2148,
+                data: BASE + 2448,
+            };
+            assert_eq!(rule(2276, 2448), Some(Rule::GoFunctions(bases)), "{type_links:?}");
+            assert!(matches!(rule(2448, 3000), Some(Rule::Words(Words { pointers: false, .. }))));
+            assert!(matches!(rule(5000, 6000), Some(Rule::Words(Words { pointers: true, limit: 1000, .. }))));
+            assert_eq!(rule(6400, 6420).is_some(), type_links.is_some());
+        }
+    }
 }
