@@ -122,7 +122,7 @@ fn make(
     if sections.raw_size(SectionKind::AddCoded) != matched {
         return Err(wrong(SectionKind::AddCoded, "has another raw size than the matches have bytes"));
     }
-    let walk = Walk::new(plan, extra, old)?;
+    let walk = Walk::new(plan, new_size, extra, old)?;
     let seen = walk.run(streams, old, &[], new_size, |made| output.write(made))?;
     if seen.references != sections.raw_size(SectionKind::References) {
         return Err(wrong(SectionKind::References, "is for another number of references"));

@@ -3,7 +3,7 @@
 
 use super::{
     account::Made,
-    bytes::{Bytes, fold},
+    bytes::{Bytes, Contexts, Effort, fold},
     coder::Coder,
     content::{Content, PARTS, part},
     control::Match,
@@ -11,8 +11,8 @@ use super::{
     x86_64::{Parsed, parse},
 };
 
-/// Logarithm of the number of slots.
-const LOG: u8 = 15;
+/// Size of the model.
+const EFFORT: Effort = Effort { log: 14, both: true, trust: 2 };
 /// Sets of weights: one for each part of an instruction, one for each place in eight bytes of data.
 const SETS: usize = PARTS + 8;
 /// How far back reading starts for an instruction that is far from the last one read.
@@ -22,17 +22,17 @@ const STEP_BACK: usize = 48;
 pub(crate) struct Add {
     /// Places, by what came before: nothing in this stretch, a long gap, a short one.
     gaps: [Number; 3],
-    bytes: Bytes<4>,
+    bytes: Bytes,
     /// The last byte that differed: what it was predicted to be, and what it was.
     last: (u8, u8),
 }
 
 impl Add {
     /// Bytes that the models allocate.
-    pub(crate) const MEMORY: u64 = 3 * Number::MEMORY + Bytes::<4>::memory(LOG, SETS);
+    pub(crate) const MEMORY: u64 = 3 * Number::MEMORY + Bytes::memory(EFFORT, SETS);
 
     pub(crate) fn new() -> Self {
-        Self { gaps: Default::default(), bytes: Bytes::new(LOG, SETS), last: (0, 0) }
+        Self { gaps: Default::default(), bytes: Bytes::new(EFFORT, SETS), last: (0, 0) }
     }
 
     /// Turns `stretch` from what was predicted into what it is: `truth`, which only the encoder has. `content` says
@@ -81,12 +81,10 @@ impl Add {
             let last = u32::from(self.last.0) << 8 | u32::from(self.last.1);
             let moved = u32::from(self.last.1.wrapping_sub(self.last.0));
             let role = fold(part, opcode);
-            let contexts = [
-                predicted,
-                fold(fold(role, predicted), 1),
-                fold(fold(role, moved), fold(predicted, 2)),
-                fold(predicted << 16 | last, 3),
-            ];
+            let contexts = Contexts {
+                recall: [fold(fold(role, moved), fold(predicted, 2)), fold(predicted << 16 | last, 3)],
+                halves: [predicted, fold(fold(role, predicted), 1)],
+            };
             let wanted = truth.get(at).copied().unwrap_or(0);
             let made = self.bytes.code(coder, &contexts, part as usize, wanted);
             coder.book(Made::Differing { offset: found.new_offset.wrapping_add(at as u64) });

@@ -1,7 +1,7 @@
 //! Range coder: one bit or one of sixteen symbols at a time, at the probability that a model gives it.
 //!
 //! Martin's range coder (1979) with 64 bits of state: the interval is cut in proportion to the probabilities, and
-//! whenever it gets narrower than 32 bits, four bytes move out. Encoder and decoder are one walk seen from two sides, so
+//! whenever it gets narrower than 48 bits, two bytes move out. Encoder and decoder are one walk seen from two sides, so
 //! everything that decides *what* is coded is written once, against [`Coder`].
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -24,6 +24,15 @@ pub(crate) trait Coder {
     /// Says what came of all that was coded since the last time: for whoever keeps account, and nothing to all others.
     #[inline]
     fn book(&mut self, _made: Made) {}
+}
+
+/// Bits that move out at a time.
+const STEP: u32 = 16;
+
+/// Whether an interval has become so narrow that bits must move out. One step is enough: no share is below 2^-16.
+#[inline]
+fn is_narrow(range: u64) -> bool {
+    range >> 48 == 0
 }
 
 /// The last place of all.
@@ -50,7 +59,7 @@ pub(crate) struct Decoder<'a> {
     end: usize,
     range: u64,
     code: u64,
-    /// Words of four bytes read, those behind the end included.
+    /// Words of two bytes read, those behind the end included.
     words: u64,
     failed: Option<io::Error>,
 }
@@ -74,7 +83,9 @@ impl<'a> Decoder<'a> {
             words: 0,
             failed: None,
         };
-        decoder.code = decoder.word() << 32 | decoder.word();
+        for _ in 0..u64::BITS / STEP {
+            decoder.code = decoder.code << STEP | decoder.word();
+        }
         decoder
     }
 
@@ -86,21 +97,31 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Bits that what was decoded so far took, to a fraction: the code is two words ahead, and the range is what is left
+    /// Bits that what was decoded so far took, to a fraction: the code is four words ahead, and the range is what is left
     /// of them.
     pub(crate) fn spent(&self) -> f64 {
-        32.0 * self.words as f64 - (self.range.max(1) as f64).log2()
+        f64::from(STEP) * self.words as f64 - (self.range.max(1) as f64).log2()
     }
 
-    /// The next four bytes, most significant first.
-    #[cold]
+    /// The next two bytes, most significant first.
+    #[inline]
     fn word(&mut self) -> u64 {
         self.words = self.words.wrapping_add(1);
-        let mut word = 0;
-        for _ in 0..4 {
-            word = word << 8 | u64::from(self.byte());
+        let ahead = self.buffer.get(self.start..self.end).and_then(|ahead| ahead.first_chunk());
+        match ahead {
+            Some(word) => {
+                self.start = self.start.wrapping_add(2);
+                u16::from_be_bytes(*word).into()
+            }
+            None => self.last_word(),
         }
-        word
+    }
+
+    /// The next word, where it crosses the end of what was read.
+    #[cold]
+    fn last_word(&mut self) -> u64 {
+        let high = self.byte();
+        u64::from(high) << 8 | u64::from(self.byte())
     }
 
     fn byte(&mut self) -> u8 {
@@ -131,9 +152,9 @@ impl Coder for Decoder<'_> {
             self.code = self.code.wrapping_sub(bound);
             self.range = self.range.wrapping_sub(bound);
         }
-        if self.range >> 32 == 0 {
-            self.range <<= 32;
-            self.code = self.code << 32 | self.word();
+        if is_narrow(self.range) {
+            self.range <<= STEP;
+            self.code = self.code << STEP | self.word();
         }
         bit
     }
@@ -141,7 +162,7 @@ impl Coder for Decoder<'_> {
     #[inline]
     fn code_symbol(&mut self, bounds: &[u16; 16], _: usize) -> usize {
         let unit = self.range >> 15;
-        // The unit is never zero: the interval is kept wider than 32 bits.
+        // The unit is never zero: the interval is kept wider than 48 bits.
         let place = self.code.checked_div(unit).unwrap_or(0).min(LAST) as u16;
         let reached =
             bounds.iter().fold(0_u16, |count, bound| count.wrapping_add(u16::from(*bound <= place)));
@@ -153,9 +174,9 @@ impl Coder for Decoder<'_> {
             Some(high) => unit.wrapping_mul(high.wrapping_sub(low)),
             None => self.range.wrapping_sub(start),
         };
-        if self.range >> 32 == 0 {
-            self.range <<= 32;
-            self.code = self.code << 32 | self.word();
+        if is_narrow(self.range) {
+            self.range <<= STEP;
+            self.code = self.code << STEP | self.word();
         }
         symbol
     }
@@ -191,11 +212,11 @@ impl Encoder {
         self.packed
     }
 
-    /// Moves four bytes out.
+    /// Moves two bytes out.
     fn push(&mut self) {
-        self.packed.extend(((self.low >> 32) as u32).to_be_bytes());
-        self.low <<= 32;
-        self.range <<= 32;
+        self.packed.extend(((self.low >> 48) as u16).to_be_bytes());
+        self.low <<= STEP;
+        self.range <<= STEP;
     }
 
     fn carry(&mut self) {
@@ -223,7 +244,7 @@ impl Coder for Encoder {
             self.low = low;
             self.range = self.range.wrapping_sub(bound);
         }
-        if self.range >> 32 == 0 {
+        if is_narrow(self.range) {
             self.push();
         }
         bit
@@ -243,7 +264,7 @@ impl Coder for Encoder {
             Some(high) => unit.wrapping_mul(high.wrapping_sub(low)),
             None => self.range.wrapping_sub(start),
         };
-        if self.range >> 32 == 0 {
+        if is_narrow(self.range) {
             self.push();
         }
         symbol

@@ -148,7 +148,7 @@ fn write(plan: &Plan, old: &[u8], new: &[u8]) -> Result<Vec<Packed>, ApplyError>
 
     let matched: u64 = plan.matches.iter().map(|found| found.len).sum();
     let mut source = OldFile::new(&old);
-    let walk = Walk::new(plan, sizes.new.saturating_sub(matched), &mut source)?;
+    let walk = Walk::new(plan, sizes.new, sizes.new.saturating_sub(matched), &mut source)?;
     let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra: Encoder::new() };
     let seen: Seen = walk.run(&mut streams, &mut source, new, sizes.new, |_| Ok(()))?;
     sections.push(section(SectionKind::References, seen.references, streams.references));

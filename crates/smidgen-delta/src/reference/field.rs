@@ -70,6 +70,7 @@ impl Form {
     }
 
     /// The value, unsigned, as it stands in the field.
+    #[inline]
     pub(crate) fn read(self, field: &[u8]) -> u64 {
         let raw = self.raw(field);
         match self {
@@ -117,14 +118,16 @@ impl Form {
     /// The bytes of the field as one number; what is missing reads as zero.
     #[inline]
     fn raw(self, field: &[u8]) -> u64 {
-        // Nearly all fields have four bytes.
-        match field.first_chunk::<4>() {
-            Some(field) if self.len() == 4 => u32::from_le_bytes(*field).into(),
+        match (self.len(), field) {
+            (1, [byte, ..]) => (*byte).into(),
+            (4, [a, b, c, d, ..]) => u32::from_le_bytes([*a, *b, *c, *d]).into(),
+            (8, [a, b, c, d, e, f, g, h, ..]) => u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
             _ => field.iter().take(self.len()).rev().fold(0, |raw, byte| raw << 8 | u64::from(*byte)),
         }
     }
 
     /// The address that `value` encodes in a field that counts from `anchor`.
+    #[inline]
     pub(crate) fn referent(self, value: u64, anchor: u64) -> u64 {
         let signed = |bits: u32| {
             let shift = u64::BITS.wrapping_sub(bits);
@@ -355,6 +358,40 @@ pub(crate) struct Reference {
     pub(crate) class: Class,
     /// Address that the value may count from instead.
     pub(crate) other: Option<u64>,
+}
+
+impl Reference {
+    /// The value in a file of which `bytes` is the part from `offset` on, if the field lies in it as a whole.
+    pub(crate) fn value_in(&self, bytes: &[u8], offset: u64) -> Option<u64> {
+        let at = self.offset.checked_sub(offset)? as usize;
+        bytes.get(at..at.checked_add(self.form.len())?).map(|field| self.form.read(field))
+    }
+}
+
+/// The match that references stand in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inside {
+    /// Its first byte in the new file.
+    pub(crate) place: u64,
+    /// Address of its first byte in the old file.
+    pub(crate) address: u64,
+    /// How many bytes from there move together in memory; 0 if they have no address.
+    pub(crate) len: u64,
+}
+
+impl Inside {
+    /// Whether a field leads to a place that moves along with it, so that its value stays.
+    #[inline]
+    pub(crate) fn moves_along(&self, referent: u64, anchor: Anchor, form: Form) -> bool {
+        let along = referent.wrapping_sub(self.address) < self.len;
+        along && matches!(anchor, Anchor::Here(_)) && form != Form::Page
+    }
+
+    /// Whether a field most likely keeps its value: it moves along with what it leads to, or counts from a register.
+    #[inline]
+    pub(crate) fn may_rest(&self, referent: u64, anchor: Anchor, form: Form) -> bool {
+        anchor == Anchor::Offset || self.moves_along(referent, anchor, form)
+    }
 }
 
 #[cfg(test)]

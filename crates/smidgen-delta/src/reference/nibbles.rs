@@ -1,9 +1,11 @@
-//! A model of half bytes: several contexts each keep how probable the sixteen values are, and are averaged with weights.
+//! A model of half bytes: each context keeps how probable the sixteen values are; two contexts are averaged with weights.
 //!
-//! The weights are those that would have been best of late, learnt from what each context gave to the value that came
-//! (the mixture of experts of Vovk's aggregating algorithm, forgetting exponentially). They are kept apart by how well the
-//! three most telling contexts know their place, which does what escapes do in PPM (Cleary and Witten 1984): a context that was
-//! seen once counts little beside one that was seen often.
+//! The probabilities of a context are those of all smaller values together, moved as a whole towards what came
+//! (adaptive cumulative frequencies of a binary-free kind; Giesen 2015 shows that mixtures of them stay valid). The weights
+//! are those that would have been best of late, learnt from what each context gave to the value that came (the mixture
+//! of experts of Vovk's aggregating algorithm, forgetting exponentially). They are kept apart by how well the contexts
+//! know their place, which does what escapes do in PPM (Cleary and Witten 1984): a context that was seen once counts
+//! little beside one that was seen often.
 //!
 //! All in integers, so that every machine computes the same, and in loops over sixteen equal lanes, so that compilers
 //! make vector instructions of them.
@@ -15,30 +17,69 @@ use super::coder::Coder;
 type Lanes = [u16; 16];
 
 /// What a context knows. Lane 0 holds part of the context's hash (upper half) and how often it was seen (lower half); lane
-/// n how probable it is, in 1/65536, that the symbol is less than n.
-#[derive(Clone, Copy, Default)]
+/// n how probable it is, in 1/32768, that the symbol is less than n.
+#[derive(Clone, Copy)]
 #[repr(align(32))]
 struct Slot(Lanes);
 
+/// No symbol is less probable than this, in 1/32768: the bounds of neighbours stay apart, by [`learn`] and by [`mix`].
+const GAP: u16 = 4;
+/// All probabilities together.
+const ONE: u16 = 1 << 15;
+
 /// A context that was never seen.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
-const FRESH: Slot = {
+const FRESH: Lanes = {
     let mut lanes = [0; 16];
-    let mut symbol = 1;
-    while symbol < 16 {
-        lanes[symbol] = (symbol as u16) << 12;
-        symbol += 1;
+    let mut lane = 1;
+    while lane < 16 {
+        lanes[lane] = (lane as u16) << 11;
+        lane += 1;
     }
-    Slot(lanes)
+    lanes
 };
 
-/// How far the nth observation moves a probability, of 65536.
+/// For each symbol, the bounds of a context that knows nothing but it.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
-const RATES: [u16; 256] = {
+const AIMS: [Lanes; 16] = {
+    let mut aims = [[0; 16]; 16];
+    let mut symbol = 0;
+    while symbol < 16 {
+        let mut lane = 1;
+        while lane < 16 {
+            let place = lane as u16;
+            aims[symbol][lane] = if lane > symbol { ONE - GAP * (16 - place) } else { GAP * place };
+            lane += 1;
+        }
+        symbol += 1;
+    }
+    aims
+};
+
+/// For each symbol, the bounds of a context that saw it once: five sevenths of the way.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
+const FIRST: [Lanes; 16] = {
+    let mut first = [[0; 16]; 16];
+    let mut symbol = 0;
+    while symbol < 16 {
+        let mut lane = 1;
+        while lane < 16 {
+            let (from, to) = (FRESH[lane] as i32, AIMS[symbol][lane] as i32);
+            first[symbol][lane] = (from + (to - from) * 5 / 7) as u16;
+            lane += 1;
+        }
+        symbol += 1;
+    }
+    first
+};
+
+/// How far the nth observation moves the bounds, of 65536: less than half. The first is in [`FIRST`].
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
+const RATES: [i16; 256] = {
     let mut rates = [0; 256];
-    let mut n = 0;
+    let mut n = 1;
     while n < rates.len() {
-        rates[n] = (655_360 / (10 * n as u32 + 14)) as u16;
+        rates[n] = (655_360 / (10 * n as u32 + 14)) as i16;
         n += 1;
     }
     rates
@@ -54,196 +95,220 @@ const fn level(count: u16) -> usize {
     ((count > 0) as usize).wrapping_add((count > 1) as usize).wrapping_add((count > 3) as usize)
 }
 
-/// Sets of weights for each set that the caller tells apart.
-const LEVELS: usize = 4 * 4 * 4;
-/// The least weight of a context: it can always come back.
-const LEAST_WEIGHT: i32 = 64;
-/// The most.
-const MOST_WEIGHT: i32 = 65_000;
+/// Weights for each set that the caller tells apart.
+const LEVELS: usize = 4 * 4;
+/// The least and the most weight of a context, of 65536: it can always come back.
+const WEIGHTS: (i32, i32) = (64, 65_000);
 
-/// Numbers that the loops over lanes need, kept where compilers do not see through them: a lane that is known to
-/// be special would be taken out of the vector and computed alone.
-struct Constants {
-    /// Nothing in lane 0, all bits elsewhere.
-    symbols: Lanes,
-    /// The least bound of each symbol, so that none is impossible.
-    ramp: Lanes,
-    /// The number of each lane.
-    index: Lanes,
-}
-
-impl Constants {
-    fn new() -> Self {
-        let index: Lanes = std::array::from_fn(|lane| lane as u16);
-        std::hint::black_box(Self {
-            symbols: index.map(|lane| if lane == 0 { 0 } else { u16::MAX }),
-            ramp: index.map(|lane| lane.wrapping_mul(4)),
-            index,
-        })
-    }
-}
-
-/// What contexts know, as it lay in memory: perhaps of others.
-pub(crate) struct Known<const N: usize> {
-    slots: [Slot; N],
-    hashes: [u32; N],
-}
-
-/// A model of half bytes in `N` contexts, at least three.
-pub(crate) struct Nibbles<const N: usize> {
+/// A model of half bytes in one context or two.
+pub(crate) struct Nibbles {
     slots: Vec<Slot>,
-    weights: Vec<[u16; N]>,
-    constants: Constants,
+    /// Of the second context; none if there is only one.
+    weights: Vec<u16>,
+    /// All bits of every lane but lane 0, kept where compilers do not see through it: a lane that is known to be
+    /// special would be taken out of the vector and computed alone.
+    symbols: Lanes,
 }
 
-impl<const N: usize> Nibbles<N> {
-    /// A model of `2^log` slots and `sets` sets of weights.
-    pub(crate) fn new(log: u8, sets: usize) -> Self {
-        let weight = u32::from(u16::MAX).checked_div(N as u32).unwrap_or(0) as u16;
+impl Nibbles {
+    /// A model of `2^log` slots; of two contexts if `both`, with weights in `sets` sets.
+    pub(crate) fn new(log: u8, both: bool, sets: usize) -> Self {
+        let mut symbols = [u16::MAX; 16];
+        symbols[0] = 0;
+        let weights = if both { sets.saturating_mul(LEVELS) } else { 0 };
         Self {
-            slots: vec![Slot::default(); 1_usize << log.clamp(4, 26)],
-            weights: vec![[weight; N]; sets.saturating_mul(LEVELS)],
-            constants: Constants::new(),
+            slots: vec![Slot([0; 16]); 1_usize << log.clamp(4, 26)],
+            weights: vec![1 << 15; weights],
+            symbols: std::hint::black_box(symbols),
         }
     }
 
     /// Bytes that a model of `2^log` slots allocates.
     pub(crate) const fn memory(log: u8, sets: usize) -> u64 {
         let slots = (size_of::<Slot>() as u64) << if log < 4 { 4 } else { log };
-        slots.saturating_add((sets as u64).saturating_mul(size_of::<[[u16; N]; LEVELS]>() as u64))
+        slots.saturating_add((sets as u64).saturating_mul(size_of::<[u16; LEVELS]>() as u64))
     }
 
-    /// What contexts of these hashes know. Better asked for long before it is needed: all loads then wait for memory
-    /// together.
-    #[inline]
-    pub(crate) fn look_up(&self, hashes: &[u32; N]) -> Known<N> {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut slots = [FRESH; N];
-        for (slot, hash) in slots.iter_mut().zip(hashes) {
-            *slot = self.slots.get(*hash as usize & mask).copied().unwrap_or(FRESH);
-        }
-        Known { slots, hashes: *hashes }
-    }
-
-    /// Codes a symbol below 16 in contexts of which this is known, the most telling last, with weights of `set`.
+    /// Codes a symbol below 16 in contexts of these hashes, the broader first, with weights of `set`. A model of one context
+    /// uses the first.
     #[inline]
     pub(crate) fn code(
         &mut self,
         coder: &mut impl Coder,
-        known: &Known<N>,
+        hashes: [u32; 2],
         set: usize,
         symbol: usize,
     ) -> usize {
-        let mask = self.slots.len().wrapping_sub(1);
-        let Known { mut slots, hashes } = *known;
-        let mut counts = [0; N];
-        for ((slot, hash), count) in slots.iter_mut().zip(hashes).zip(&mut counts) {
-            let mark = slot.0[0];
-            if u32::from(mark >> 8) == hash >> 24 && mark & 0xFF != 0 {
-                *count = mark & 0xFF;
-            } else {
-                *slot = FRESH;
-            }
-        }
-        let [.., third, second, first] = counts.as_slice() else {
-            return 0;
+        let [first, second] = hashes;
+        let broad = self.look_up(first);
+        let weight = set.wrapping_mul(LEVELS);
+        let Some(weights) = self.weights.get(weight..weight.wrapping_add(LEVELS)) else {
+            let symbol = coder.code_symbol(&masked(broad.bounds, &self.symbols), symbol) & 15;
+            let learnt = broad.learn(first, symbol, &self.symbols);
+            self.put(first, learnt);
+            return symbol;
         };
-        let levels = level(*first) << 4 | level(*second) << 2 | level(*third);
-        let mut none = [0; N];
-        let weights =
-            self.weights.get_mut(set.wrapping_mul(LEVELS).wrapping_add(levels)).unwrap_or(&mut none);
-
-        let bounds = bounds(&slots, weights, &self.constants);
-        let symbol = coder.code_symbol(&bounds, symbol);
-
-        // Lanes above the symbol move up, the others down.
-        let mut up = self.constants.index;
-        for lane in &mut up {
-            *lane = if *lane > symbol as u16 { u16::MAX } else { 0 };
+        let narrow = self.look_up(second);
+        let level = level(narrow.count) << 2 | level(broad.count);
+        let share = weights.get(level).copied().unwrap_or(0);
+        let bounds = mix(broad.bounds, narrow.bounds, share, &self.symbols);
+        let symbol = coder.code_symbol(&bounds, symbol) & 15;
+        let share = weigh(share, chance(broad.bounds, symbol), chance(narrow.bounds, symbol));
+        let learnt = [broad.learn(first, symbol, &self.symbols), narrow.learn(second, symbol, &self.symbols)];
+        if let Some(weight) = self.weights.get_mut(weight.wrapping_add(level)) {
+            *weight = share;
         }
-        let mut gains = [0; N];
-        for (((slot, hash), count), gain) in slots.iter().zip(hashes).zip(counts).zip(&mut gains) {
-            *gain = u32::from(slot.chance(symbol));
-            let learnt = slot.learn(count, hash, &up, &self.constants);
-            if let Some(slot) = self.slots.get_mut(hash as usize & mask) {
-                *slot = learnt;
-            }
+        for (hash, learnt) in hashes.into_iter().zip(learnt) {
+            self.put(hash, learnt);
         }
-        weigh(weights, gains);
         symbol
+    }
+
+    #[inline]
+    fn place(&self, hash: u32) -> usize {
+        hash as usize & self.slots.len().wrapping_sub(1)
+    }
+
+    #[inline]
+    fn look_up(&self, hash: u32) -> Known<'_> {
+        let fresh = Known { bounds: &FRESH, count: 0 };
+        let Some(Slot(bounds)) = self.slots.get(self.place(hash)) else {
+            return fresh;
+        };
+        let [mark, ..] = *bounds;
+        let own = u32::from(mark >> 8) == hash >> 24 && mark & 0xFF != 0;
+        Known { bounds: if own { bounds } else { &FRESH }, count: if own { mark & 0xFF } else { 0 } }
+    }
+
+    #[inline]
+    fn put(&mut self, hash: u32, bounds: Lanes) {
+        let place = self.place(hash);
+        if let Some(slot) = self.slots.get_mut(place) {
+            *slot = Slot(bounds);
+        }
     }
 }
 
-/// Averages what the contexts say: how probable it is that the symbol is less than each lane's.
-#[inline]
-fn bounds<const N: usize>(slots: &[Slot; N], weights: &[u16; N], constants: &Constants) -> Lanes {
-    let mut mixed = [0_u16; 16];
-    for (slot, weight) in slots.iter().zip(weights) {
-        for (sum, bound) in mixed.iter_mut().zip(slot.0) {
-            *sum = sum.wrapping_add((u32::from(bound).wrapping_mul(u32::from(*weight)) >> 16) as u16);
-        }
+/// What a context knows, and how often it was seen.
+struct Known<'a> {
+    bounds: &'a Lanes,
+    count: u16,
+}
+
+impl Known<'_> {
+    /// What it knows after one more observation.
+    #[inline]
+    #[allow(clippy::indexing_slicing, reason = "tables of 16 and 256, indices of four and eight bits")]
+    fn learn(&self, hash: u32, symbol: usize, symbols: &Lanes) -> Lanes {
+        let bounds = if self.count == 0 { &FIRST[symbol & 15] } else { self.bounds };
+        let mark = (hash >> 24 << 8) as u16 | self.count.wrapping_add(u16::from(self.count < SLOWEST));
+        learn(bounds, &AIMS[symbol & 15], RATES[usize::from(self.count & 0xFF)], mark, symbols)
     }
-    // From 1/65536 to 1/32768, and a little less, to make room for the ramp.
-    for ((bound, ramp), keep) in mixed.iter_mut().zip(constants.ramp).zip(constants.symbols) {
-        *bound = ((*bound >> 1).wrapping_sub(*bound >> 10) & keep).wrapping_add(ramp);
+}
+
+/// The bounds without the mark.
+#[inline]
+fn masked(bounds: &Lanes, symbols: &Lanes) -> Lanes {
+    let mut masked = *bounds;
+    for (bound, keep) in masked.iter_mut().zip(symbols) {
+        *bound &= keep;
+    }
+    masked
+}
+
+/// Averages bounds, the second with this weight of 65536. One of the weights is at least a half and bounds are at least
+/// two apart, so they stay apart when rounded down.
+#[inline]
+fn mix(first: &Lanes, second: &Lanes, weight: u16, symbols: &Lanes) -> Lanes {
+    let part = |bound: u16, weight: u16| (u32::from(bound).wrapping_mul(u32::from(weight)) >> 16) as u16;
+    let mut mixed = [0; 16];
+    for (((mixed, first), second), keep) in mixed.iter_mut().zip(first).zip(second).zip(symbols) {
+        *mixed = part(*first, !weight).wrapping_add(part(*second, weight)) & keep;
     }
     mixed
 }
 
-impl Slot {
-    /// How probable the symbol is, of 65536.
-    #[inline]
-    fn chance(&self, symbol: usize) -> u16 {
-        let low = if symbol == 0 { 0 } else { self.0.get(symbol).copied().unwrap_or(0) };
-        let high = self.0.get(symbol.wrapping_add(1)).copied().unwrap_or(u16::MAX);
-        high.wrapping_sub(low)
-    }
-
-    /// The slot after one more observation.
-    #[inline]
-    #[allow(
-        clippy::indexing_slicing,
-        reason = "all have sixteen lanes; one loop over an index becomes vector code"
-    )]
-    fn learn(&self, count: u16, hash: u32, up: &Lanes, constants: &Constants) -> Self {
-        let rate = RATES[usize::from(count & 0xFF)];
-        let mark = (hash >> 24 << 8) as u16 | count.wrapping_add(u16::from(count < SLOWEST));
-        let mark = mark.wrapping_sub(self.0[0]);
-        let mut lanes = [0; 16];
-        for lane in 0..16 {
-            // A lane that moves up is one whose distance to the top shrinks.
-            let distance = self.0[lane] ^ up[lane];
-            let rate = rate & constants.symbols[lane];
-            let step = (u32::from(distance).wrapping_mul(u32::from(rate)) >> 16) as u16;
-            let mark = mark & !constants.symbols[lane];
-            lanes[lane] = (distance.wrapping_sub(step) ^ up[lane]).wrapping_add(mark);
-        }
-        Self(lanes)
-    }
+/// How probable the symbol is, of 32768.
+#[inline]
+fn chance(bounds: &Lanes, symbol: usize) -> u32 {
+    let low = if symbol == 0 { 0 } else { bounds.get(symbol).copied().unwrap_or(0) };
+    let high = bounds.get(symbol.wrapping_add(1)).copied().unwrap_or(ONE);
+    high.wrapping_sub(low).into()
 }
 
-/// Moves the weights towards the shares that the contexts had in what the symbol was given.
+/// Moves the weight of the second context towards its share in what the symbol was given.
 #[inline]
-fn weigh<const N: usize>(weights: &mut [u16; N], gains: [u32; N]) {
-    let mut total = 1_u32;
-    let mut shares = gains;
-    for (share, weight) in shares.iter_mut().zip(weights.iter()) {
-        *share = (share.wrapping_mul(u32::from(*weight)) >> 8).wrapping_add(1);
-        total = total.wrapping_add(*share);
+fn weigh(weight: u16, first: u32, second: u32) -> u16 {
+    let first = first.wrapping_mul(u32::from(!weight) >> 1);
+    let second = second.wrapping_mul(u32::from(weight) >> 1);
+    let total = (first >> 16).wrapping_add(second >> 16).wrapping_add(1);
+    let share = second.checked_div(total).unwrap_or(0) as i32;
+    let (least, most) = WEIGHTS;
+    let weight = i32::from(weight);
+    weight.wrapping_add(share.wrapping_sub(weight) >> 5).clamp(least, most) as u16
+}
+
+/// The slot after one more observation. Bounds move by less than half of what is left and are rounded towards zero
+/// probability of what did not come, never beyond the aim; neighbours that are at least two apart stay so, because
+/// the aims are [`GAP`] apart.
+#[inline]
+fn learn(bounds: &Lanes, aim: &Lanes, rate: i16, mark: u16, symbols: &Lanes) -> Lanes {
+    let mut lanes = [0; 16];
+    for (((lane, bound), aim), keep) in lanes.iter_mut().zip(bounds).zip(aim).zip(symbols) {
+        let left = i32::from(aim.wrapping_sub(*bound).cast_signed());
+        let step = (left.wrapping_mul(i32::from(rate)) >> 16) as u16;
+        *lane = bound.wrapping_add(step) & keep | mark & !keep;
     }
-    let inverse = u64::from(u32::MAX.checked_div(total).unwrap_or(0));
-    let mut sum = 0_i32;
-    for (weight, share) in weights.iter_mut().zip(shares) {
-        let aim = (u64::from(share).wrapping_mul(inverse) >> 16) as i32;
-        let next = i32::from(*weight).wrapping_add(aim.wrapping_sub((*weight).into()) >> 5);
-        let next = next.clamp(LEAST_WEIGHT, MOST_WEIGHT);
-        *weight = next as u16;
-        sum = sum.wrapping_add(next);
-    }
-    // Together they stay below one, so that sums of bounds do not overflow.
-    if sum > i32::from(u16::MAX) {
-        for weight in weights {
-            *weight = weight.wrapping_sub(*weight >> 6);
+    lanes
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "test code on small numbers")]
+mod tests {
+    use super::*;
+
+    const SYMBOLS: Lanes = {
+        let mut symbols = [u16::MAX; 16];
+        symbols[0] = 0;
+        symbols
+    };
+
+    fn apart(bounds: &Lanes, gap: u16) {
+        for lane in 1..15 {
+            assert!(bounds[lane + 1] >= bounds[lane] + gap, "{bounds:?}");
         }
+        assert!(bounds[1] >= gap && bounds[15] <= ONE - gap, "{bounds:?}");
+    }
+
+    #[test]
+    fn bounds_stay_apart_whatever_comes_and_however_they_are_mixed() {
+        let mut noise = 1_u64;
+        let mut contexts = [FIRST[3], FIRST[12]];
+        for round in 0..200_000_u32 {
+            noise = noise.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(round.into());
+            // Long runs of one symbol as well as noise.
+            let symbol =
+                if noise >> 60 < 12 { (round >> 12) as usize & 15 } else { (noise >> 40) as usize & 15 };
+            let which = (noise >> 33) as usize & 1;
+            let rate = RATES[1 + (noise >> 50) as usize % 250];
+            contexts[which] = learn(&contexts[which], &AIMS[symbol], rate, 7, &SYMBOLS);
+            assert_eq!(contexts[which][0], 7);
+            apart(&contexts[which], 2);
+            let weight = (64 + (noise >> 20) % 64_936) as u16;
+            apart(&mix(&contexts[0], &contexts[1], weight, &SYMBOLS), 1);
+        }
+    }
+
+    #[test]
+    fn weights_follow_the_context_that_knows_better() {
+        let mut weight = 1 << 15;
+        for _ in 0..200 {
+            weight = weigh(weight, 1_000, 30_000);
+        }
+        assert!(weight > 60_000, "{weight}");
+        for _ in 0..400 {
+            weight = weigh(weight, 30_000, 4);
+        }
+        assert!(weight < 100, "{weight}");
     }
 }

@@ -8,43 +8,58 @@
 use super::{
     coder::Coder,
     correspondence::Correspondence,
-    field::{Anchor, Class, Form, Reference},
+    field::{Anchor, Class, Form, Inside, Reference},
     model::{Bit, Number},
 };
 
-/// Logarithm of the number of referents that are remembered.
-const LOG_MEMORY: u32 = 18;
+/// Logarithm of the least and the largest number of referents that are remembered.
+const LOG_MEMORY: (u32, u32) = (8, 18);
+/// Logarithm of the number of bytes of the old file for each of them.
+const LOG_SHARE: u32 = 6;
 /// Logarithm of the number of displacements that are remembered.
 const LOG_OFFSETS: u32 = 10;
 /// ADRP instructions whose low parts may still come.
 const PAGES: usize = 8;
 
-/// What came of a referent, or of a displacement.
-#[derive(Clone, Copy)]
-struct Known {
-    key: u64,
+/// Logarithm of the number of referents that are remembered of an old file of this size.
+fn log_memory(old_size: u64) -> u32 {
+    let covering = old_size.checked_next_power_of_two().map_or(63, u64::trailing_zeros);
+    let (least, most) = LOG_MEMORY;
+    covering.saturating_sub(LOG_SHARE).clamp(least, most)
+}
+
+/// What came of a key: of a referent, or of a displacement. A table of fixed size in which a key displaces another with
+/// the same hash.
+struct Memory<V> {
+    known: Vec<(u64, V)>,
+    log: u32,
+}
+
+impl<V: Copy + Default> Memory<V> {
+    fn new(log: u32) -> Self {
+        Self { known: vec![(u64::MAX, V::default()); 1_usize.wrapping_shl(log)], log }
+    }
+
+    const fn memory(log: u32) -> u64 {
+        (size_of::<(u64, V)>() as u64).wrapping_shl(log)
+    }
+
+    fn slot(&mut self, key: u64) -> Option<&mut (u64, V)> {
+        let place = key.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_shr(u64::BITS.wrapping_sub(self.log));
+        self.known.get_mut(place as usize)
+    }
+
+    fn find(&mut self, key: u64) -> Option<V> {
+        self.slot(key).filter(|slot| slot.0 == key).map(|slot| slot.1)
+    }
+}
+
+/// What became of a displacement.
+#[derive(Clone, Copy, Default)]
+struct Moved {
     value: u64,
     /// Match that it was last seen in.
     seen: u64,
-}
-
-const UNKNOWN: Known = Known { key: u64::MAX, value: 0, seen: 0 };
-
-/// A table of fixed size in which a key displaces another with the same hash.
-struct Memory(Vec<Known>, u32);
-
-impl Memory {
-    fn new(log: u32) -> Self {
-        Self(vec![UNKNOWN; 1_usize.wrapping_shl(log)], u64::BITS.wrapping_sub(log))
-    }
-
-    fn slot(&mut self, key: u64) -> Option<&mut Known> {
-        self.0.get_mut(key.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_shr(self.1) as usize)
-    }
-
-    fn find(&mut self, key: u64) -> Option<Known> {
-        self.slot(key).filter(|slot| slot.key == key).copied()
-    }
 }
 
 /// The guesses for one field, best first, and how good they are.
@@ -61,8 +76,9 @@ const LOCAL: usize = 6;
 
 /// The predictor and its models.
 pub(crate) struct Predictor {
-    memory: Memory,
-    offsets: Memory,
+    /// Where referents went.
+    memory: Memory<u64>,
+    offsets: Memory<Moved>,
     /// The last movement, by class, of numbers that are no addresses.
     steps: Vec<u64>,
     /// Old referent and new page of the last pages.
@@ -72,34 +88,30 @@ pub(crate) struct Predictor {
     history: Vec<u32>,
     first: Vec<Bit>,
     further: Vec<Bit>,
-    difference: Vec<Number>,
+    /// By class; most never need it.
+    difference: Vec<Option<Box<Number>>>,
+    /// Whether what may rest in a stretch does, by whether it did in the stretch before.
+    rests: [Bit; 2],
+    /// Whether the last stretch was at rest.
+    at_rest: bool,
     /// Misses in the current stretch.
     misses: usize,
     /// The match that it belongs to.
     inside: Inside,
 }
 
-/// The match that references stand in.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Inside {
-    /// Its first byte in the new file.
-    pub(crate) place: u64,
-    /// Address of its first byte in the old file.
-    pub(crate) address: u64,
-    /// How many bytes from there move together in memory; 0 if they have no address.
-    pub(crate) len: u64,
-}
-
 impl Predictor {
-    /// Bytes that a predictor allocates.
-    pub(crate) const MEMORY: u64 = {
-        let memories = ((1_u64 << LOG_MEMORY) + (1 << LOG_OFFSETS)) * size_of::<Known>() as u64;
-        memories + Class::COUNT as u64 * (256 * 4 + 16 * 4 + 12) + Class::COUNT as u64 * Number::MEMORY
-    };
+    /// Bytes that a predictor for an old file of this size allocates.
+    pub(crate) fn memory(old_size: u64) -> u64 {
+        let classes = (256 * 4 + 16 * 4 + 12 + Number::MEMORY).saturating_mul(Class::COUNT as u64);
+        [Memory::<u64>::memory(log_memory(old_size)), Memory::<Moved>::memory(LOG_OFFSETS)]
+            .into_iter()
+            .fold(classes, u64::saturating_add)
+    }
 
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(old_size: u64) -> Self {
         Self {
-            memory: Memory::new(LOG_MEMORY),
+            memory: Memory::new(log_memory(old_size)),
             offsets: Memory::new(LOG_OFFSETS),
             steps: vec![0; Class::COUNT],
             pages: [(u64::MAX, 0); PAGES],
@@ -107,7 +119,9 @@ impl Predictor {
             history: vec![0; Class::COUNT],
             first: vec![Bit::expecting(63_000, 3); Class::COUNT.saturating_mul(128)],
             further: vec![Bit::default(); Class::COUNT.saturating_mul(8)],
-            difference: vec![Number::default(); Class::COUNT],
+            difference: vec![None; Class::COUNT],
+            rests: [Bit::default(); 2],
+            at_rest: true,
             misses: 0,
             inside: Inside::default(),
         }
@@ -118,10 +132,11 @@ impl Predictor {
         (self.misses, self.inside) = (0, inside);
     }
 
-    /// Whether a reference leads to a place that moves along with it, so that its value stays.
-    fn is_local(&self, reference: &Reference) -> bool {
-        let along = reference.referent.wrapping_sub(self.inside.address) < self.inside.len;
-        along && matches!(reference.anchor, Anchor::Here(_)) && reference.form != Form::Page
+    /// Codes whether all references of the stretch that may rest do, so that none of them need be looked at.
+    pub(crate) fn rest(&mut self, coder: &mut impl Coder, at_rest: bool) -> bool {
+        let model = self.rests.get_mut(usize::from(self.at_rest));
+        self.at_rest = model.is_some_and(|model| model.code(coder, at_rest));
+        self.at_rest
     }
 
     /// Codes the value of a reference whose field held `was` and gets `truth` (which only the encoder knows); `address`
@@ -143,7 +158,7 @@ impl Predictor {
             Anchor::Page => self.page(reference.referent),
             Anchor::Zero | Anchor::Step | Anchor::Offset => 0,
         };
-        let local = self.is_local(reference);
+        let local = self.inside.moves_along(reference.referent, reference.anchor, reference.form);
         let guesses = match reference.anchor {
             _ if local => Guesses { values: [was; 4], mapped: was, trust: LOCAL },
             Anchor::Step | Anchor::Offset => self.guess_number(reference, was),
@@ -200,8 +215,10 @@ impl Predictor {
         let guess = rest.first().copied().unwrap_or(0);
         let shift = u64::BITS.wrapping_sub(form.bits());
         let difference = truth.wrapping_sub(guess).wrapping_shl(shift).cast_signed().wrapping_shr(shift);
-        let difference =
-            self.difference.get_mut(class).map_or(0, |model| model.code_signed(coder, difference));
+        let difference = self
+            .difference
+            .get_mut(class)
+            .map_or(0, |model| model.get_or_insert_default().code_signed(coder, difference));
         guess.wrapping_add_signed(difference) & form.mask()
     }
 
@@ -216,7 +233,7 @@ impl Predictor {
         let found = map.find(reference.referent);
         let mapped = form.value(found.address, anchor);
         let known = if reference.class == Class::TABLE { None } else { self.memory.find(reference.referent) };
-        let best = known.map_or(mapped, |known| form.value(known.value, anchor));
+        let best = known.map_or(mapped, |known| form.value(known, anchor));
         let other = reference
             .other
             .map_or(was, |base| form.value(map.find(base.wrapping_add(was)).address, map.find(base).address));
@@ -261,7 +278,7 @@ impl Predictor {
         if reference.anchor == Anchor::Offset {
             let (key, seen) = (offset_key(reference), self.inside.place);
             if let Some(slot) = self.offsets.slot(key) {
-                *slot = Known { key, value, seen };
+                *slot = (key, Moved { value, seen });
             }
         }
     }
@@ -286,11 +303,10 @@ impl Predictor {
             Anchor::Page => referent != mapped,
             _ => form.value(mapped, anchor) != value,
         };
-        let place = self.inside.place;
         if let Some(slot) = self.memory.slot(key)
-            && (slot.key == key || surprising)
+            && (slot.0 == key || surprising)
         {
-            *slot = Known { key, value: referent, seen: place };
+            *slot = (key, referent);
         }
     }
 

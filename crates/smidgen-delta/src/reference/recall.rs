@@ -1,7 +1,7 @@
 //! What came last in a context: where it came often enough, one bit says that it comes again.
 //!
-//! Most bytes of code are no surprise. Symbol ranking (Fenwick 1996) settles them with a single well-predicted bit, before
-//! any model that weighs alternatives is asked.
+//! Most of code is no surprise. Symbol ranking (Fenwick 1996) settles it with a single well-predicted bit, before any
+//! model that weighs alternatives is asked. What is recalled is a byte, a word or a whole instruction.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{coder::Coder, model::Bit};
@@ -9,29 +9,30 @@ use super::{coder::Coder, model::Bit};
 /// What was seen in a context: the value, part of the context's hash (so that another context does not pass for this
 /// one), and how often in a row.
 #[derive(Clone, Copy, Default)]
-struct Seen {
-    value: u32,
-    /// The upper 24 bits of the hash, and the count in the lowest eight.
-    mark: u32,
+struct Seen<V> {
+    value: V,
+    count: u8,
+    check: u16,
 }
 
-impl Seen {
-    fn count(self) -> u32 {
-        self.mark & 0xFF
-    }
-
+impl<V> Seen<V> {
     /// How often it was seen in the context of this hash.
-    fn count_for(self, hash: u32) -> u32 {
-        if (self.mark ^ hash) >> 8 == 0 { self.count() } else { 0 }
+    fn count_for(&self, hash: u32) -> u8 {
+        if self.check == check(hash) { self.count } else { 0 }
     }
+}
+
+/// The part of a hash that is kept.
+fn check(hash: u32) -> u16 {
+    (hash >> 16) as u16
 }
 
 /// A table of what came last, and how far it can be trusted.
-pub(crate) struct Recall {
-    seen: Vec<Seen>,
+pub(crate) struct Recall<V> {
+    seen: Vec<Seen<V>>,
     flags: Vec<Bit>,
     /// How often a value must have come before it is asked about.
-    trust: u32,
+    trust: u8,
 }
 
 /// Models of the bit for each set: which of the two contexts answers, what the other one says, how often it was right.
@@ -45,14 +46,20 @@ fn spread(context: u32) -> u32 {
 }
 
 /// The answer of two contexts.
-pub(crate) struct Answer {
+pub(crate) struct Answer<V> {
     hashes: [u32; 2],
-    seen: [Seen; 2],
+    seen: [Seen<V>; 2],
 }
 
-impl Recall {
+/// What is expected to come, and the model of whether it does.
+pub(crate) struct Guess<V> {
+    pub(crate) value: V,
+    flag: usize,
+}
+
+impl<V: Copy + Default + Eq> Recall<V> {
     /// A table of `2^log` contexts with `sets` sets of models.
-    pub(crate) fn new(log: u8, sets: usize, trust: u32) -> Self {
+    pub(crate) fn new(log: u8, sets: usize, trust: u8) -> Self {
         Self {
             seen: vec![Seen::default(); 1_usize << log.clamp(4, 30)],
             flags: vec![Bit::expecting(58_000, 2); sets.saturating_mul(FLAGS)],
@@ -63,40 +70,29 @@ impl Recall {
     /// Bytes that a table of `2^log` contexts allocates.
     pub(crate) const fn memory(log: u8, sets: usize) -> u64 {
         let flags = (sets as u64).saturating_mul(size_of::<[Bit; FLAGS]>() as u64);
-        ((size_of::<Seen>() as u64) << if log < 4 { 4 } else { log }).saturating_add(flags)
+        ((size_of::<Seen<V>>() as u64) << if log < 4 { 4 } else { log }).saturating_add(flags)
     }
 
     /// Looks up two contexts, the more telling first.
     #[inline]
-    pub(crate) fn look_up(&self, contexts: [u32; 2]) -> Answer {
-        let [first, second] = contexts;
-        let hashes = [spread(first), spread(second)];
-        let [first, second] = hashes;
-        Answer { hashes, seen: [self.at(first), self.at(second)] }
+    pub(crate) fn look_up(&self, contexts: [u32; 2]) -> Answer<V> {
+        let hashes = contexts.map(spread);
+        let seen = hashes.map(|hash| self.seen.get(self.place(hash)).copied().unwrap_or_default());
+        Answer { hashes, seen }
     }
 
     #[inline]
-    fn at(&self, hash: u32) -> Seen {
-        self.seen.get(self.place(hash)).copied().unwrap_or_default()
-    }
-
     fn place(&self, hash: u32) -> usize {
         hash as usize & self.seen.len().wrapping_sub(1)
     }
 
-    /// Codes whether the value is what came last: `None` if it is not, or if nobody can tell.
+    /// What the contexts expect, by models of `set`; `None` if they cannot tell.
     #[inline]
-    pub(crate) fn code(
-        &mut self,
-        coder: &mut impl Coder,
-        answer: &Answer,
-        set: usize,
-        value: u32,
-    ) -> Option<u32> {
+    pub(crate) fn guess(&self, answer: &Answer<V>, set: usize) -> Option<Guess<V>> {
         let [first, second] = answer.seen;
         let [first_hash, second_hash] = answer.hashes;
         let counts = [first.count_for(first_hash), second.count_for(second_hash)];
-        let (which, guess, count, other) = match counts {
+        let (which, value, count, other) = match counts {
             [count, 0] if count >= self.trust => (0, first.value, count, 0),
             [count, _] if count >= self.trust => {
                 (0, first.value, count, if first.value == second.value { 2 } else { 1 })
@@ -105,26 +101,44 @@ impl Recall {
             _ => return None,
         };
         // Counts are told apart by their magnitude.
-        let level = u32::BITS.wrapping_sub(count.leading_zeros()).min(7) as usize;
-        let flag = set.wrapping_mul(FLAGS).wrapping_add(which << 5 | other << 3 | level);
-        let right = self.flags.get_mut(flag).is_some_and(|model| model.code(coder, guess == value));
-        right.then_some(guess)
+        let level = u8::BITS.wrapping_sub(count.leading_zeros()).min(7) as usize;
+        Some(Guess { value, flag: set.wrapping_mul(FLAGS).wrapping_add(which << 5 | other << 3 | level) })
+    }
+
+    /// Codes whether a guess is right.
+    #[inline]
+    pub(crate) fn confirm(&mut self, coder: &mut impl Coder, guess: &Guess<V>, right: bool) -> bool {
+        self.flags.get_mut(guess.flag).is_some_and(|model| model.code(coder, right))
+    }
+
+    /// Codes whether the value is what came last: `None` if it is not, or if nobody can tell.
+    #[inline]
+    pub(crate) fn code(
+        &mut self,
+        coder: &mut impl Coder,
+        answer: &Answer<V>,
+        set: usize,
+        value: V,
+    ) -> Option<V> {
+        let guess = self.guess(answer, set)?;
+        self.confirm(coder, &guess, guess.value == value).then_some(guess.value)
     }
 
     /// Learns what came.
     #[inline]
-    pub(crate) fn learn(&mut self, answer: &Answer, value: u32) {
+    pub(crate) fn learn(&mut self, answer: &Answer<V>, value: V) {
         for (hash, seen) in answer.hashes.into_iter().zip(answer.seen) {
-            let count = seen.count();
-            let next = if seen.count_for(hash) == 0 && count > 3 {
+            let count = seen.count;
+            let known = seen.count_for(hash);
+            let next = if known == 0 && count > 3 {
                 // Another context's, and often right: it fades before it gives way.
-                Seen { mark: seen.mark.wrapping_sub(2), ..seen }
-            } else if seen.count_for(hash) > 0 && seen.value == value {
-                Seen { mark: seen.mark.wrapping_add(u32::from(count < 255)), ..seen }
-            } else if seen.count_for(hash) > 3 {
-                Seen { mark: seen.mark.wrapping_sub(count / 2), ..seen }
+                Seen { count: count.wrapping_sub(2), ..seen }
+            } else if known > 0 && seen.value == value {
+                Seen { count: count.saturating_add(1), ..seen }
+            } else if known > 3 {
+                Seen { count: count.wrapping_sub(count / 2), ..seen }
             } else {
-                Seen { value, mark: hash & !0xFF | 1 }
+                Seen { value, count: 1, check: check(hash) }
             };
             let place = self.place(hash);
             if let Some(slot) = self.seen.get_mut(place) {

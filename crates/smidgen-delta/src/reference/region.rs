@@ -39,11 +39,6 @@ impl Layout {
         segment.holds(address).then_some(segment)
     }
 
-    /// Whether `address` lies among the instructions.
-    pub(crate) fn is_code(&self, address: u64) -> bool {
-        self.by_address(address).is_some_and(|segment| segment.code)
-    }
-
     /// The file offset of an address that has a byte in the file.
     #[cfg(feature = "diff")]
     pub(crate) fn offset(&self, address: u64) -> Option<u64> {

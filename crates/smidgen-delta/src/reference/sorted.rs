@@ -149,7 +149,7 @@ impl Tables {
         let first = self.regions.partition_point(|region| region.end() <= from);
         for region in self.regions.iter().skip(first).take_while(|region| region.start < to) {
             let (from, to) = (from.max(region.start), to.min(region.end()));
-            let window = Window { bytes: self.slice(from, to), offset: from, from, to };
+            let window = Window { bytes: self.slice(from, to), offset: from, from, to, at_rest: None };
             Sweep::run(window, region, layout, found);
         }
     }

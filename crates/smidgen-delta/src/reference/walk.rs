@@ -9,11 +9,11 @@ use super::{
     control::Match,
     correspondence::Correspondence,
     extra::{Extra, Run, TAIL},
-    field::Reference,
+    field::{Inside, Reference},
     go,
     pages::Pages,
     plan::{Plan, Sizes},
-    predict::{Inside, Predictor},
+    predict::Predictor,
     region::{Layout, Region, Rule},
     sorted::{self, Records, Tables},
     sweep::{AFTER, BEFORE, STRETCH, Sweep, Window},
@@ -107,12 +107,13 @@ impl<'a> Finder<'a> {
     }
 
     /// Appends the references in `from..to` of the old file to `found`, ordered by place. `to` is at most [`STRETCH`]
-    /// bytes behind `from`.
+    /// bytes behind `from`. What may rest inside of `at_rest` is left out.
     pub(crate) fn find(
         &mut self,
         old: &mut OldFile<'_>,
         from: u64,
         to: u64,
+        at_rest: Option<Inside>,
         found: &mut Vec<Reference>,
     ) -> Result<(), ApplyError> {
         let first = self.regions.partition_point(|region| region.end() <= from);
@@ -130,7 +131,8 @@ impl<'a> Finder<'a> {
             };
             let stop = to.saturating_add(AFTER).min(region.end());
             self.read(old, start, stop)?;
-            Sweep::run(Window { bytes: &self.window, offset: start, from, to }, region, self.layout, found);
+            let window = Window { bytes: &self.window, offset: start, from, to, at_rest };
+            Sweep::run(window, region, self.layout, found);
         }
         Ok(())
     }
@@ -171,9 +173,9 @@ impl<'p> Walk<'p> {
             Finder::memory(sizes.old),
             Pages::memory(sizes.new),
             sorted::memory(sizes.old),
-            Predictor::MEMORY,
+            Predictor::memory(sizes.old),
             Add::MEMORY,
-            Extra::memory(extra),
+            Extra::memory(extra, sizes.new),
             references,
             (2 * STRETCH).saturating_add(TAIL as u64),
         ]
@@ -182,7 +184,12 @@ impl<'p> Walk<'p> {
     }
 
     /// Prepares a walk; `extra` is the number of extra bytes.
-    pub(crate) fn new(plan: &'p Plan, extra: u64, old: &mut OldFile<'_>) -> Result<Self, ApplyError> {
+    pub(crate) fn new(
+        plan: &'p Plan,
+        new_size: u64,
+        extra: u64,
+        old: &mut OldFile<'_>,
+    ) -> Result<Self, ApplyError> {
         let words = plan.regions.iter().any(|region| region.rule == Rule::Aarch64);
         let map = Correspondence::new(&plan.matches, &plan.old, &plan.new);
         let digests = plan.paging.map_or(0, |paging| paging.len());
@@ -193,9 +200,9 @@ impl<'p> Walk<'p> {
             map,
             tables,
             finder: Finder::new(&plan.old, &plan.regions, old)?,
-            predictor: Predictor::new(),
+            predictor: Predictor::new(old.size()),
             add: Add::new(),
-            extra: Extra::new(extra, words),
+            extra: Extra::new(extra, new_size, words),
             found: Vec::new(),
             made: Vec::new(),
             pages: Pages::new(plan.paging),
@@ -294,17 +301,27 @@ impl<'p> Walk<'p> {
         self.made.resize(start.saturating_add(stretch.len as usize), 0);
         let bytes = self.made.get_mut(start..).unwrap_or_default();
         self.found.clear();
+        let truth = slice(truth, stretch.new_offset, stretch.new_end());
+        self.predictor.enter(inside);
         if self.tables.hold(stretch.old_offset) {
             self.tables.read(bytes, stretch.old_offset, &self.plan.old, &mut self.found);
         } else if let Some(offset) = stretch.old_offset.checked_sub(old.size()) {
             self.pages.read(bytes, offset);
         } else {
             old.read(bytes, stretch.old_offset).map_err(ApplyError::OldUnreadable)?;
-            self.finder.find(old, stretch.old_offset, stretch.old_end(), &mut self.found)?;
+            let (from, to) = (stretch.old_offset, stretch.old_end());
+            if !truth.is_empty() {
+                self.finder.find(old, from, to, None, &mut self.found)?;
+            }
+            let rests = self.found.iter().all(|reference| {
+                let keeps = reference.value_in(bytes, from) == reference.value_in(truth, from);
+                keeps || !inside.may_rest(reference.referent, reference.anchor, reference.form)
+            });
+            let rests = self.predictor.rest(&mut streams.references, rests);
+            self.found.clear();
+            self.finder.find(old, from, to, rests.then_some(inside), &mut self.found)?;
         }
-        let truth = slice(truth, stretch.new_offset, stretch.new_end());
         let address = self.plan.new.address(stretch.new_offset).unwrap_or(0);
-        self.predictor.enter(inside);
         for reference in &self.found {
             let at = reference.offset.wrapping_sub(stretch.old_offset);
             let form = reference.form;

@@ -32,6 +32,17 @@ pub(crate) enum Field {
     Immediate,
 }
 
+impl Field {
+    /// Bytes of displacement; an immediate has none.
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::Short | Self::Near(_) => 1,
+            Self::Call | Self::Jump | Self::Condition | Self::Operand | Self::Far(_) => 4,
+            Self::Immediate => 0,
+        }
+    }
+}
+
 /// What a displacement is added to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Base {
@@ -87,6 +98,17 @@ pub(crate) enum Role {
     Displacement(u8),
     /// The nth byte of an immediate.
     Immediate(u8),
+}
+
+impl Role {
+    /// The role of the `count`th byte behind, in the same displacement or immediate.
+    pub(crate) fn later(self, count: u8) -> Self {
+        match self {
+            Self::Displacement(index) => Self::Displacement(index.saturating_add(count)),
+            Self::Immediate(index) => Self::Immediate(index.saturating_add(count)),
+            other => other,
+        }
+    }
 }
 
 /// Follows: nothing.

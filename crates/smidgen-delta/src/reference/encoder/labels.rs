@@ -160,7 +160,7 @@ impl File<'_> {
         while from < piece.end {
             let to = piece.end.min(from + STRETCH);
             references.clear();
-            finder.find(&mut source, from, to, &mut references)?;
+            finder.find(&mut source, from, to, None, &mut references)?;
             references.iter().filter(|reference| reference.anchor != Anchor::Offset).for_each(&mut note);
             from = to;
         }
