@@ -38,6 +38,14 @@ mod recall;
 mod region;
 mod sorted;
 mod sweep;
+#[cfg(all(test, feature = "diff"))]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "it judges, and may panic"
+)]
+mod twin;
 mod unwinding;
 mod walk;
 mod x86_64;

@@ -1,0 +1,348 @@
+//! A second decoder, slow and written to be read: whole files in memory, tables that are maps, nothing asked ahead. It
+//! uses none of the real one's code and judges it: what both make of the same patch must be the same.
+//!
+//! It takes patches that the encoder made, and panics on others.
+
+mod bytes;
+mod coder;
+mod differing;
+mod extra;
+mod generated;
+mod instruction;
+mod map;
+mod plan;
+mod prediction;
+#[path = "../../tests/support/program.rs"]
+mod program;
+mod reference;
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest as _, Sha256};
+
+use coder::Coder;
+use differing::Differing;
+use extra::Extra;
+use map::{Map, Tables};
+use plan::{Match, Plan, Rule};
+use prediction::{Predictor, Surroundings};
+
+/// Matches and extra bytes are taken in pieces of this size.
+const STRETCH: u64 = 16 * 1024;
+
+/// The packed sections of a patch.
+#[derive(Debug, Default)]
+struct Sections {
+    plan: Vec<u8>,
+    references: Vec<u8>,
+    add: Vec<u8>,
+    extra: Vec<u8>,
+}
+
+/// What came of a patch.
+struct Made {
+    new: Vec<u8>,
+    /// Whether every section was read to its end.
+    sections_are_used_up: bool,
+    /// The classes of the references there were.
+    classes: BTreeSet<u8>,
+}
+
+/// Makes the new file, of `new_size` bytes.
+fn apply(sections: &Sections, old: &[u8], new_size: u64) -> Made {
+    let mut coder = Coder::new(&sections.plan);
+    let plan = plan::read(&mut coder);
+    assert!(coder.is_used_up());
+    let extra = new_size - plan.matches.iter().map(|found| found.len).sum::<u64>();
+    let mut walk = Walk::new(&plan, sections, old, extra, new_size);
+    let end = Match { old: 0, new: new_size, len: 0 };
+    let mut before = Match::default();
+    for next in plan.matches.iter().chain([&end]) {
+        let last = (before.old + before.len).saturating_sub(1);
+        for start in (before.new + before.len..next.new).step_by(STRETCH as usize) {
+            walk.make_extra(last, start, STRETCH.min(next.new - start));
+        }
+        for done in (0..next.len).step_by(STRETCH as usize) {
+            let len = STRETCH.min(next.len - done);
+            walk.make_stretch(next, Match { old: next.old + done, new: next.new + done, len });
+        }
+        before = *next;
+    }
+    let sections_are_used_up =
+        [&walk.references, &walk.add, &walk.extra].iter().all(|coder| coder.is_used_up());
+    Made { new: walk.new, sections_are_used_up, classes: walk.classes }
+}
+
+/// What bytes are part of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Content {
+    X86_64,
+    Aarch64,
+    /// By rule.
+    Data(u32),
+}
+
+struct Walk<'a> {
+    plan: &'a Plan,
+    old: &'a [u8],
+    new: Vec<u8>,
+    map: Map,
+    tables: Tables,
+    references: Coder<'a>,
+    add: Coder<'a>,
+    extra: Coder<'a>,
+    predictor: Predictor,
+    differing: Differing,
+    extra_models: Extra,
+    classes: BTreeSet<u8>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(plan: &'a Plan, sections: &'a Sections, old: &'a [u8], extra: u64, new_size: u64) -> Self {
+        let map = Map::new(&plan.matches, &plan.old, &plan.new);
+        let digests = plan.pages.map_or(0, |(log, end)| end.div_ceil(1 << log) * 32);
+        let tables = Tables::new(old, old.len() as u64 + digests, &plan.regions, &plan.old, &map);
+        let has_words = plan.regions.iter().any(|region| matches!(region.rule, Rule::Aarch64));
+        Self {
+            plan,
+            old,
+            new: Vec::new(),
+            map,
+            tables,
+            references: Coder::new(&sections.references),
+            add: Coder::new(&sections.add),
+            extra: Coder::new(&sections.extra),
+            predictor: Predictor::new(old.len() as u64),
+            differing: Differing::new(),
+            extra_models: Extra::new(extra, new_size, has_words),
+            classes: BTreeSet::new(),
+        }
+    }
+
+    /// What lies at a place of the old file.
+    fn content(&self, offset: u64) -> Content {
+        let region = self.plan.regions.iter().find(|region| (region.start..region.end()).contains(&offset));
+        match region.map(|region| &region.rule) {
+            None => Content::Data(0),
+            Some(Rule::X86_64 { .. }) => Content::X86_64,
+            Some(Rule::Aarch64) => Content::Aarch64,
+            Some(Rule::Words(_)) => Content::Data(1),
+            Some(Rule::Records(..)) => Content::Data(2),
+            Some(Rule::Unwinding) => Content::Data(3),
+            Some(Rule::GoFunctions(_)) => Content::Data(4),
+            Some(Rule::Rebases(_)) => Content::Data(5),
+        }
+    }
+
+    fn make_extra(&mut self, last: u64, start: u64, len: u64) {
+        let content = self.content(last);
+        let address = self.plan.new.address(start).unwrap_or(start);
+        self.extra_models.read(&mut self.extra, content, address, len as usize, &mut self.new);
+    }
+
+    fn make_stretch(&mut self, whole: &Match, stretch: Match) {
+        let (from, to) = (stretch.old, stretch.old + stretch.len);
+        let old_size = self.old.len() as u64;
+        let surroundings = self.surroundings(whole);
+        let (mut bytes, found) = if from >= self.tables.start {
+            let range = (from - self.tables.start) as usize..(to - self.tables.start) as usize;
+            (self.tables.bytes[range].to_vec(), self.tables.find(&self.plan.old, from, to))
+        } else if from >= old_size {
+            let mut digests = self.digests();
+            digests.resize((to - old_size) as usize, 0);
+            (digests.split_off((from - old_size) as usize), Vec::new())
+        } else {
+            let mut found = reference::find(self.old, &self.plan.old, &self.plan.regions, from, to);
+            // One bit says whether all those that may rest do.
+            if self.predictor.read_rest(&mut self.references) {
+                found.retain(|reference| !surroundings.may_rest(reference));
+            }
+            (self.old[from as usize..to as usize].to_vec(), found)
+        };
+        let address = self.plan.new.address(stretch.new).unwrap_or(0);
+        self.predictor.misses = 0;
+        for reference in found {
+            self.classes.insert(reference.class);
+            let at = (reference.offset - from) as usize;
+            let field = &mut bytes[at..at + reference.form.len];
+            let was = reference.form.read(field);
+            let address = address.wrapping_add(at as u64);
+            let coder = &mut self.references;
+            let value = self.predictor.read(coder, &self.map, &reference, was, address, surroundings);
+            reference.form.write(field, value);
+        }
+        let contents: Vec<Content> = (from..to).map(|offset| self.content(offset)).collect();
+        self.differing.read(&mut self.add, &mut bytes, from, &contents);
+        self.new.extend(bytes);
+    }
+
+    fn surroundings(&self, found: &Match) -> Surroundings {
+        let (old, new) = (&self.plan.old, &self.plan.new);
+        let address = old.address(found.old);
+        let is_loaded = address.is_some() && new.address(found.new).is_some();
+        let len = found.len.min(old.room(found.old)).min(new.room(found.new));
+        Surroundings { place: found.new, address: address.unwrap_or(0), len: if is_loaded { len } else { 0 } }
+    }
+
+    /// The digests of the pages that are complete.
+    fn digests(&self) -> Vec<u8> {
+        let Some((log, end)) = self.plan.pages else { return Vec::new() };
+        let digested = &self.new[..self.new.len().min(end as usize)];
+        let is_complete = |page: &&[u8]| page.len() == 1 << log || digested.len() as u64 == end;
+        digested.chunks(1 << log).filter(is_complete).flat_map(Sha256::digest).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, num::NonZeroUsize};
+
+    use super::{
+        super::{
+            coder::{Coder as RealCoder, Decoder, Encoder},
+            encoder,
+            plan::{self as real_plan, Plan as RealPlan},
+            walk::{Streams, Walk as RealWalk},
+        },
+        Made, Sections, apply,
+        generated::{Case, Random},
+        program::{KINDS, Program},
+    };
+    use crate::{SectionKind, old::OldFile};
+
+    fn packed_plan(case: &Case) -> Vec<u8> {
+        let mut coder = Encoder::new();
+        let raw_size = RealPlan::raw_size(case.plan.regions.len() as u64, case.plan.matches.len() as u64);
+        let written = real_plan::code(&mut coder, &case.plan, raw_size, case.sizes()).unwrap();
+        assert_eq!(written, case.plan);
+        coder.finish()
+    }
+
+    /// The real walk: what it makes of streams, or with the new file writes to them.
+    fn walk<C: RealCoder>(case: &Case, streams: &mut Streams<C>, truth: &[u8]) -> Vec<u8> {
+        let mut old = OldFile::new(&case.old);
+        let walk = RealWalk::new(&case.plan, case.new_size, case.extra(), &mut old).unwrap();
+        let mut made = Vec::new();
+        let emit = |bytes: &[u8]| {
+            made.extend_from_slice(bytes);
+            Ok(())
+        };
+        walk.run(streams, &mut old, truth, case.new_size, emit).unwrap();
+        made
+    }
+
+    /// What the real decoder makes of sections that may hold anything.
+    fn decode(case: &Case, sections: &Sections) -> Vec<u8> {
+        fn decoder(bytes: &Vec<u8>) -> Decoder<'_> {
+            Decoder::new(bytes, 0, bytes.len() as u64)
+        }
+        let Sections { references, add, extra, .. } = sections;
+        let mut streams =
+            Streams { references: decoder(references), add: decoder(add), extra: decoder(extra) };
+        walk(case, &mut streams, &[])
+    }
+
+    /// What the real encoder says of a new file.
+    fn encode(case: &Case, new: &[u8]) -> Sections {
+        let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra: Encoder::new() };
+        assert!(walk(case, &mut streams, new) == new);
+        let Streams { references, add, extra } = streams;
+        let [references, add, extra] = [references, add, extra].map(Encoder::finish);
+        Sections { plan: packed_plan(case), references, add, extra }
+    }
+
+    fn judge(seed: u64, case: &Case, made: &[u8], expected: &[u8]) {
+        let differs = made.iter().zip(expected).position(|(one, other)| one != other);
+        let is_same = made == expected;
+        assert!(is_same, "seed {seed}: at {differs:?} of {} bytes\n{:#?}", case.new_size, case.plan.regions);
+    }
+
+    /// Without extra bytes, and with an add section that says of no byte that it differs, every new byte follows from
+    /// plan, old file and references; and any bits are references.
+    #[test]
+    fn both_make_the_same_of_any_plan_and_any_references() {
+        let mut classes = BTreeSet::new();
+        for seed in 0..400 {
+            let random = &mut Random(seed);
+            let case = Case::new(random, false);
+            let sections = Sections {
+                plan: packed_plan(&case),
+                references: random.bytes(case.new_size / 4),
+                // An empty section reads as the longest gap there is.
+                ..Sections::default()
+            };
+            let Made { new, classes: found, .. } = apply(&sections, &case.old, case.new_size);
+            classes.extend(found);
+            judge(seed, &case, &new, &decode(&case, &sections));
+        }
+        // Nothing that can be found was left out; 48 to 55 are the fields of records.
+        let all = (0..=18).chain(20..=29).chain(32..=46).chain(48..=55);
+        assert!(classes.iter().copied().eq(all), "{classes:?}");
+    }
+
+    /// Any bits are differing bytes and extra bytes, too.
+    #[test]
+    fn both_make_the_same_of_any_sections() {
+        for seed in 1000..1200 {
+            let random = &mut Random(seed);
+            let case = Case::new(random, true);
+            let sections = Sections {
+                plan: packed_plan(&case),
+                references: random.bytes(case.new_size / 8),
+                add: random.bytes(case.new_size / 8),
+                extra: random.bytes(case.new_size),
+            };
+            let made = apply(&sections, &case.old, case.new_size);
+            judge(seed, &case, &made.new, &decode(&case, &sections));
+        }
+    }
+
+    /// A new file that has much of the old one, as it is or with its references moved, a byte changed here and there,
+    /// and something like code between.
+    #[test]
+    fn what_the_encoder_writes_the_twin_reads() {
+        for seed in 2000..2200 {
+            let random = &mut Random(seed);
+            let case = Case::new(random, true);
+            let misses = random.below(2) * case.new_size / 16;
+            let guided = Sections {
+                references: random.bytes(misses),
+                extra: random.bytes(case.extra() / 3),
+                ..Sections::default()
+            };
+            let mut new = decode(&case, &guided);
+            for _ in 0..random.below(1 + case.new_size / 50) {
+                let at = random.below(case.new_size) as usize;
+                new[at] = new[at].wrapping_add(1 + random.below(3) as u8);
+            }
+            let made = apply(&encode(&case, &new), &case.old, case.new_size);
+            judge(seed, &case, &made.new, &new);
+            assert!(made.sections_are_used_up, "seed {seed}");
+        }
+    }
+    /// Whole patches, from headers of executables to the last byte.
+    #[test]
+    fn programs_of_every_kind_come_out_of_their_patches() {
+        for (index, (container, machine)) in KINDS.into_iter().enumerate() {
+            for seed in 0..6 {
+                let random = &mut Random(3000 + 100 * index as u64 + seed);
+                let program = Program::read(&mut random.bytes(4000).into_iter());
+                let mut next = program.clone();
+                (0..random.below(25)).for_each(|_| next.edit(random.bytes(4).try_into().unwrap()));
+                let (old, new) = (program.image(container, machine), next.image(container, machine));
+                let mut sections = Sections::default();
+                for packed in encoder::encode(&old, &new, NonZeroUsize::MIN).unwrap() {
+                    match packed.kind {
+                        SectionKind::Plan => sections.plan = packed.bytes,
+                        SectionKind::References => sections.references = packed.bytes,
+                        SectionKind::AddCoded => sections.add = packed.bytes,
+                        _ => sections.extra = packed.bytes,
+                    }
+                }
+                let made = apply(&sections, &old, new.len() as u64);
+                assert!(made.new == new, "{container:?} {machine:?}, seed {seed}");
+                assert!(made.sections_are_used_up);
+            }
+        }
+    }
+}
