@@ -28,7 +28,8 @@ impl Share {
 pub struct Costs {
     /// Matches that begin in it: where its bytes come from.
     pub controls: Share,
-    /// References whose new value was foreseen.
+    /// References whose new value was foreseen. Where one bit says of a whole stretch that what may rest does, its price
+    /// stands here, and the references that rest are not counted.
     pub predicted: Share,
     /// References whose new value was not.
     pub mispredicted: Share,

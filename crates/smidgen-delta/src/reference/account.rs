@@ -23,6 +23,8 @@ pub(crate) enum Made {
     Control { offset: u64 },
     /// The value of a reference, and whether the first guess was right.
     Reference { class: Class, right: bool, offset: u64 },
+    /// Whether all references of a stretch of a match that may rest do.
+    Rest { offset: u64 },
     /// A byte of a match that differs.
     Differing { offset: u64 },
     /// A stretch of a match in which nothing differs from there on.
@@ -95,7 +97,7 @@ impl Coder for Ledger<'_> {
             Made::Control { offset } | Made::Reference { offset, .. } | Made::Differing { offset } => {
                 (offset, 1)
             }
-            Made::Same { offset } => (offset, 0),
+            Made::Same { offset } | Made::Rest { offset } => (offset, 0),
             Made::Extra { offset, len } => (offset, len),
         };
         let Some(part) = self.part(offset) else {
@@ -103,7 +105,7 @@ impl Coder for Ledger<'_> {
         };
         let sum = match made {
             Made::Layout | Made::Control { .. } => &mut part.controls,
-            Made::Reference { right: true, .. } => &mut part.predicted,
+            Made::Rest { .. } | Made::Reference { right: true, .. } => &mut part.predicted,
             Made::Reference { .. } => &mut part.mispredicted,
             Made::Differing { .. } | Made::Same { .. } => &mut part.differing,
             Made::Extra { .. } => &mut part.extra,

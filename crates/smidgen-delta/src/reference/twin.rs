@@ -233,12 +233,13 @@ mod tests {
 
     /// What the real decoder makes of sections that may hold anything.
     fn decode(case: &Case, sections: &Sections) -> Vec<u8> {
-        fn decoder(bytes: &Vec<u8>) -> Decoder<'_> {
+        fn decoder<'a>(bytes: &'a &[u8]) -> Decoder<'a> {
             Decoder::new(bytes, 0, bytes.len() as u64)
         }
         let Sections { references, add, extra, .. } = sections;
+        let (references, add, extra): (&[u8], &[u8], &[u8]) = (references, add, extra);
         let mut streams =
-            Streams { references: decoder(references), add: decoder(add), extra: decoder(extra) };
+            Streams { references: decoder(&references), add: decoder(&add), extra: decoder(&extra) };
         walk(case, &mut streams, &[])
     }
 

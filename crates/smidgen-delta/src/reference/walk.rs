@@ -318,6 +318,7 @@ impl<'p> Walk<'p> {
                 keeps || !inside.may_rest(reference.referent, reference.anchor, reference.form)
             });
             let rests = self.predictor.rest(&mut streams.references, rests);
+            streams.references.book(Made::Rest { offset: stretch.new_offset });
             self.found.clear();
             self.finder.find(old, from, to, rests.then_some(inside), &mut self.found)?;
         }
