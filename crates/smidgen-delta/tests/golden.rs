@@ -53,3 +53,17 @@ fn the_encoder_still_writes_the_committed_patch() {
         assert_eq!(to_hex(&patch), to_hex(&from_hex(hex)), "{codec}");
     }
 }
+
+/// A seed that is no patch any more starts the fuzzer at nothing. They are made by `smidgen diff` from a file of zeros.
+#[test]
+fn the_seeds_of_the_fuzzer_apply_to_files_of_zeros() {
+    for seed in [
+        &include_bytes!("../fuzz/corpus/apply/classic")[..],
+        include_bytes!("../fuzz/corpus/apply/bidiff"),
+        include_bytes!("../fuzz/corpus/apply/reference"),
+    ] {
+        let patch = Patch::open(seed, &Limits::default()).unwrap();
+        let old = vec![0; usize::try_from(patch.header().old_size).unwrap()];
+        patch.apply(&old, &mut Vec::new()).unwrap();
+    }
+}
