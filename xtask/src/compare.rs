@@ -6,19 +6,27 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::corpus::{self, Side};
+use crate::corpus::{self, List, Side};
 use crate::workspace;
 
 /// Passed on to `smidgen-compare run`, which explains them with `--help`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Compare on the siblings, once and with few peers unless `--peers` says otherwise; print what comes out and keep
+    /// nothing: the figures that are kept are those of the pairs.
+    #[arg(long)]
+    siblings: bool,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 }
 
+/// What siblings are compared with: the others would take hours.
+const PEERS: [&str; 3] = ["bidiff-zstd", "ours-classic", "ours-reference"];
+
 /// Builds smidgen-compare with optimisation and runs it to its exit code.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let pairs = corpus::pairs(&[])?;
+    let list = if arguments.siblings { List::Siblings } else { List::Pairs };
+    let pairs = corpus::pairs(list, &[])?;
     let mut command = Command::new(build()?);
     command.arg("run");
     for pair in &pairs {
@@ -35,7 +43,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if python.exists() {
         command.arg("--python").arg(python);
     }
-    command.args(&arguments.rest).current_dir(workspace::root());
+    command.args(&arguments.rest);
+    // With peers named, nothing is kept.
+    if arguments.siblings && !arguments.rest.iter().any(|argument| argument == "--peers") {
+        command.args(["--rounds", "1", "--peers"]).args(PEERS);
+    }
+    command.current_dir(workspace::root());
     let status = command.status().with_context(|| format!("failed to start {command:?}"))?;
     std::process::exit(status.code().unwrap_or(1));
 }

@@ -1,4 +1,5 @@
-//! Real, consecutive builds to measure on: `fixtures/pairs.toml` names them, the registries' own clients fetch them.
+//! Real builds to measure on: `fixtures/pairs.toml` and `fixtures/siblings.toml` name them, the registries' own clients
+//! fetch them.
 
 mod package;
 mod ustar;
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     /// Downloads at a time.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
     jobs: u8,
+    /// Fetch the siblings of the pairs instead: other, larger and more distant programs, 3 GB.
+    #[arg(long)]
+    siblings: bool,
     /// Print the list of pairs and fetch nothing.
     #[arg(long)]
     list: bool,
@@ -104,9 +108,27 @@ pub(crate) fn folder() -> PathBuf {
     workspace::root().join("target").join("corpus")
 }
 
+/// A list of pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    /// What the codec is measured by.
+    Pairs,
+    /// What it was not made for.
+    Siblings,
+}
+
+impl List {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Pairs => "pairs.toml",
+            Self::Siblings => "siblings.toml",
+        }
+    }
+}
+
 /// The pairs with these ids in the order of the list; all of them when `only` is empty.
-pub(crate) fn pairs(only: &[String]) -> Result<Vec<Pair>> {
-    let path = workspace::root().join("fixtures").join("pairs.toml");
+pub(crate) fn pairs(list: List, only: &[String]) -> Result<Vec<Pair>> {
+    let path = workspace::root().join("fixtures").join(list.file());
     let text = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     select(parse(&text).with_context(|| format!("failed to understand {}", path.display()))?, only)
 }
@@ -141,7 +163,8 @@ fn select(pairs: Vec<Pair>, only: &[String]) -> Result<Vec<Pair>> {
 /// `cargo xtask corpus`.
 #[allow(clippy::print_stdout, reason = "the list is the answer")]
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let pairs = pairs(&arguments.only)?;
+    let list = if arguments.siblings { List::Siblings } else { List::Pairs };
+    let pairs = pairs(list, &arguments.only)?;
     if arguments.list {
         for pair in &pairs {
             println!(
@@ -256,7 +279,17 @@ mod tests {
     use super::*;
 
     fn listed() -> Vec<Pair> {
-        pairs(&[]).expect("the committed list is well formed")
+        pairs(List::Pairs, &[]).expect("the committed list is well formed")
+    }
+
+    #[test]
+    fn siblings_share_no_folder_with_the_pairs() {
+        let siblings = pairs(List::Siblings, &[]).expect("the committed list is well formed");
+        assert!(siblings.len() >= 12);
+        for sibling in &siblings {
+            assert!(listed().iter().all(|pair| pair.id != sibling.id), "{}", sibling.id);
+            assert!(sibling.old.sha256 != sibling.new.sha256, "{}", sibling.id);
+        }
     }
 
     #[test]

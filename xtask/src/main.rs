@@ -27,7 +27,7 @@ enum Command {
     /// Runs the peers beside us on the corpus and writes docs/measurements.md and docs/compare.svg.
     #[command(disable_help_flag = true)]
     Compare(compare::Arguments),
-    /// Fetches the pairs of real builds of `fixtures/pairs.toml` into target/corpus and verifies them.
+    /// Fetches the pairs of real builds of `fixtures/pairs.toml`, or their siblings, into target/corpus and verifies them.
     Corpus(corpus::Arguments),
     /// Real builds published, patched, served, polled, updated and verified, with every claim checked.
     Demo(demo::Arguments),

@@ -13,7 +13,7 @@ use super::ledger::{Ledger, grouped, wire};
 use super::program::Smidgen;
 use super::publisher::{self, Publication, Publisher};
 use super::story::Story;
-use crate::corpus::{self, Pair, Side};
+use crate::corpus::{self, List, Pair, Side};
 use crate::workspace;
 
 /// Downloads at a time.
@@ -21,7 +21,7 @@ const FETCHES: usize = 3;
 
 /// Fetches the pairs, publishes each old build, installs it, publishes the new one, and updates.
 pub(super) fn run(smidgen: &Smidgen, only: &[String], scratch: &Path, story: &Story) -> Result<()> {
-    let pairs = corpus::pairs(only)?;
+    let pairs = corpus::pairs(List::Pairs, only)?;
     corpus::fetch(&pairs, FETCHES)?;
     let publisher = Publisher::init(smidgen, scratch)?;
     let server = publisher.serve()?;

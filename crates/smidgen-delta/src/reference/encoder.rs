@@ -8,9 +8,13 @@ use super::{
     correspondence::Correspondence,
     plan::{self, Plan, Sizes},
     sorted::{Records, Tables},
-    walk::{Seen, Streams, Walk},
+    walk::{Scope, Seen, Streams, Walk},
 };
-use crate::{ApplyError, SectionKind, diff::pack::Packed, old::OldFile};
+use crate::{
+    ApplyError, SectionKind,
+    diff::{jobs, pack::Packed},
+    old::OldFile,
+};
 
 mod candidates;
 mod carried;
@@ -66,7 +70,7 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
     if new.len() as u64 - matched > MAX_EXTRA {
         return None;
     }
-    write(&plan, old, new).ok()
+    write(&plan, old, new, threads).ok()
 }
 
 /// The sections that an executable file names, by place; none if it is of no format that is known here.
@@ -138,7 +142,7 @@ fn match_bases(old: &Image, new: &Image, matches: &mut Vec<Match>) {
 }
 
 /// Writes the sections.
-fn write(plan: &Plan, old: &[u8], new: &[u8]) -> Result<Vec<Packed>, ApplyError> {
+fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Result<Vec<Packed>, ApplyError> {
     let sizes = Sizes { old: old.len() as u64, new: new.len() as u64 };
     let mut coder = Encoder::new();
     let raw_size = Plan::raw_size(plan.regions.len() as u64, plan.matches.len() as u64);
@@ -147,10 +151,18 @@ fn write(plan: &Plan, old: &[u8], new: &[u8]) -> Result<Vec<Packed>, ApplyError>
     let mut sections = vec![section(SectionKind::Plan, raw_size, coder)];
 
     let matched: u64 = plan.matches.iter().map(|found| found.len).sum();
-    let mut source = OldFile::new(&old);
-    let walk = Walk::new(plan, sizes.new, sizes.new.saturating_sub(matched), &mut source)?;
-    let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra: Encoder::new() };
-    let seen: Seen = walk.run(&mut streams, &mut source, new, sizes.new, |_| Ok(()))?;
+    let walk = |scope: &Scope| {
+        let mut source = OldFile::new(&old);
+        let walk = Walk::new(plan, sizes.new, sizes.new.saturating_sub(matched), &mut source)?.with_scope(*scope);
+        let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra: Encoder::new() };
+        let seen = walk.run(&mut streams, &mut source, new, sizes.new, |_| Ok(()))?;
+        Ok::<_, ApplyError>((streams, seen))
+    };
+    let mut halves = jobs::run(&[Scope::Matches, Scope::Extra], threads, walk).into_iter();
+    let mut half = || halves.next().ok_or(ApplyError::Setup { reason: "a job was not done" })?;
+    let ((streams, seen), (others, rest)) = (half()?, half()?);
+    let streams = Streams { extra: others.extra, ..streams };
+    let seen = Seen { extra: rest.extra, ..seen };
     sections.push(section(SectionKind::References, seen.references, streams.references));
     sections.push(section(SectionKind::AddCoded, seen.add, streams.add));
     sections.push(section(SectionKind::ExtraCoded, seen.extra, streams.extra));

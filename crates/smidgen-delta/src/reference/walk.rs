@@ -146,9 +146,42 @@ impl<'a> Finder<'a> {
     }
 }
 
+/// What a walk codes. Matches and extra bytes have models and streams of their own, and the encoder knows what both make:
+/// it can walk for each beside the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scope {
+    /// The new file.
+    Everything,
+    /// What is in matches.
+    #[cfg(feature = "diff")]
+    Matches,
+    /// What is in none.
+    #[cfg(feature = "diff")]
+    Extra,
+}
+
+impl Scope {
+    fn has_matches(self) -> bool {
+        match self {
+            #[cfg(feature = "diff")]
+            Self::Extra => false,
+            _ => true,
+        }
+    }
+
+    fn has_extra(self) -> bool {
+        match self {
+            #[cfg(feature = "diff")]
+            Self::Matches => false,
+            _ => true,
+        }
+    }
+}
+
 /// The walk and its models.
 pub(crate) struct Walk<'p> {
     plan: &'p Plan,
+    scope: Scope,
     map: Correspondence,
     tables: Tables,
     finder: Finder<'p>,
@@ -197,6 +230,7 @@ impl<'p> Walk<'p> {
         let tables = Tables::new(start, Records::Old, &plan.regions, &plan.old, &map, old)?;
         Ok(Self {
             plan,
+            scope: Scope::Everything,
             map,
             tables,
             finder: Finder::new(&plan.old, &plan.regions, old)?,
@@ -209,6 +243,12 @@ impl<'p> Walk<'p> {
             tail: 0,
             seen: Seen::default(),
         })
+    }
+
+    /// A walk that codes some of it only, and takes the rest from the new file.
+    #[cfg(feature = "diff")]
+    pub(crate) fn with_scope(self, scope: Scope) -> Self {
+        Self { scope, ..self }
     }
 
     /// Makes the new file, of `new_size` bytes, and hands it to `emit` in pieces. The encoder gives the new file as
@@ -269,6 +309,10 @@ impl<'p> Walk<'p> {
         to: u64,
         truth: &[u8],
     ) {
+        if !self.scope.has_extra() {
+            self.made.extend_from_slice(slice(truth, from, to));
+            return;
+        }
         let run = Run {
             content,
             offset: from,
@@ -297,6 +341,10 @@ impl<'p> Walk<'p> {
         inside: Inside,
         truth: &[u8],
     ) -> Result<(), ApplyError> {
+        if !self.scope.has_matches() {
+            self.made.extend_from_slice(slice(truth, stretch.new_offset, stretch.new_end()));
+            return Ok(());
+        }
         let start = self.made.len();
         self.made.resize(start.saturating_add(stretch.len as usize), 0);
         let bytes = self.made.get_mut(start..).unwrap_or_default();

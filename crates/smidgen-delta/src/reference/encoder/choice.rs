@@ -4,7 +4,10 @@
 //! A shortest path (Viterbi, 1967): for each place of the new file and each candidate there, the least that everything up
 //! to it costs if that byte is taken from that candidate; and one more for making it as an extra byte.
 
+use std::{num::NonZeroUsize, ops::Range};
+
 use super::{super::control::Match, candidates::Candidate};
+use crate::diff::jobs;
 
 /// Costs, in 64ths of a bit: what they came to on real pairs, and then what made the patches smallest.
 mod cost {
@@ -107,14 +110,81 @@ fn seek(from: u32, to: u32) -> i64 {
     }
 }
 
-/// Chooses the matches among `candidates`, which are ordered by start.
-pub(super) fn choose(old: &[u8], new: &[u8], candidates: &[Candidate]) -> Vec<Match> {
+/// Bytes of a piece that is chosen for by itself, at least.
+const PIECE: usize = 1 << 20;
+
+/// In the middle of a stretch that was carried over for so long, the cheapest way is in it, wherever it comes from and goes: there
+/// the file is cut into pieces.
+const SURE: usize = 4096;
+
+/// A piece of the new file.
+struct Piece {
+    range: Range<usize>,
+    /// Of the stretch that it begins in.
+    shift: u32,
+    /// What of the candidates lies in it, by start.
+    candidates: Vec<Candidate>,
+}
+
+/// Chooses the matches among `candidates`, which are ordered by start, as is what was `carried` over.
+pub(super) fn choose(
+    old: &[u8],
+    new: &[u8],
+    candidates: &[Candidate],
+    carried: &[Candidate],
+    threads: NonZeroUsize,
+) -> Vec<Match> {
+    let pieces = cut(new.len(), candidates, carried);
+    let chosen = jobs::run(&pieces, threads, |piece| choose_in(old, new, piece)).concat();
+    let mut matches: Vec<Match> = Vec::with_capacity(chosen.len());
+    for next in chosen {
+        match matches.last_mut() {
+            Some(last) if last.new_end() == next.new_offset && last.diagonal() == next.diagonal() => {
+                last.len += next.len;
+            }
+            _ => matches.push(next),
+        }
+    }
+    matches
+}
+
+/// Cuts the new file into pieces, and the candidates with it.
+fn cut(len: usize, candidates: &[Candidate], carried: &[Candidate]) -> Vec<Piece> {
+    let piece = |start, shift| Piece { range: start..len, shift, candidates: Vec::new() };
+    let mut pieces = vec![piece(0, 0)];
+    for sure in carried.iter().filter(|sure| (sure.end - sure.start) as usize >= SURE) {
+        let middle = (sure.start + (sure.end - sure.start) / 2) as usize;
+        if let Some(last) = pieces.last_mut()
+            && middle >= last.range.start + PIECE
+        {
+            last.range.end = middle;
+            pieces.push(piece(middle, sure.shift));
+        }
+    }
+    for candidate in candidates {
+        let first = pieces.partition_point(|piece| piece.range.end <= candidate.start as usize);
+        for piece in &mut pieces[first..] {
+            if piece.range.start >= candidate.end as usize {
+                break;
+            }
+            let start = candidate.start.max(piece.range.start as u32);
+            let end = candidate.end.min(piece.range.end as u32);
+            piece.candidates.push(Candidate { start, end, shift: candidate.shift });
+        }
+    }
+    pieces
+}
+
+/// Chooses the matches of one piece.
+fn choose_in(old: &[u8], new: &[u8], piece: &Piece) -> Vec<Match> {
+    let Piece { range, shift, candidates } = piece;
+    let len = range.end;
     let mut nodes: Vec<Node> = Vec::new();
     let mut tracks: Vec<Track> = Vec::new();
-    let mut extra = Pause { cost: 0, last: Node::NOTHING };
+    let mut extra = Pause { cost: 0, last: Node { shift: *shift, ..Node::NOTHING } };
     let mut next = 0;
-    let mut at = 0_usize;
-    while at < new.len() {
+    let mut at = range.start;
+    while at < len {
         // The best way that ends in a match may be left here.
         if let Some(best) = tracks.iter_mut().min_by_key(|track| track.cost)
             && best.cost < extra.cost
@@ -126,7 +196,7 @@ pub(super) fn choose(old: &[u8], new: &[u8], candidates: &[Candidate]) -> Vec<Ma
             tracks.push(Track::new(candidate));
             next += 1;
         }
-        let until = candidates.get(next).map_or(new.len(), |candidate| candidate.start as usize);
+        let until = candidates.get(next).map_or(len, |candidate| candidate.start as usize);
         let until = tracks.iter().fold(until, |until, track| until.min(track.end as usize));
         if tracks.is_empty() {
             extra.cost += (until - at) as i64 * cost::EXTRA;
@@ -164,7 +234,7 @@ pub(super) fn choose(old: &[u8], new: &[u8], candidates: &[Candidate]) -> Vec<Ma
         at += step;
     }
     let last = match tracks.iter_mut().min_by_key(|track| track.cost) {
-        Some(best) if best.cost < extra.cost => best.leave(new.len(), &mut nodes),
+        Some(best) if best.cost < extra.cost => best.leave(len, &mut nodes),
         _ => extra.last,
     };
     trace(&nodes, last)
@@ -310,11 +380,40 @@ mod tests {
                 candidate.end = candidate.end.min(new.len() as u32);
             }
             candidates.sort_unstable();
-            let chosen = choose(&old, &new, &candidates);
+            let chosen = choose(&old, &new, &candidates, &[], NonZeroUsize::MIN);
             let (price, least) = (price(&old, &new, &chosen), cheapest(&old, &new, &candidates));
             // Of ways that end in extra bytes only one is followed, whatever seek comes behind them.
             assert!(price >= least, "{round}");
             assert!(price <= least + least / 50, "{round}: {price}, not {least}");
+        }
+    }
+
+    #[test]
+    fn pieces_chosen_for_by_themselves_come_to_the_same() {
+        let mut state = 5_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let old: Vec<u8> = (0..3 * PIECE).map(|_| random()).collect();
+        let mut new = [&old[2 * PIECE..], &old[..2 * PIECE]].concat();
+        new.iter_mut().step_by(10_000).for_each(|byte| *byte ^= 1);
+        let far = Candidate { start: 0, end: PIECE as u32, shift: 2 * PIECE as u32 };
+        let near =
+            Candidate { start: PIECE as u32, end: new.len() as u32, shift: (PIECE as u32).wrapping_neg() };
+        let carried: Vec<Candidate> = (0..new.len() as u32 / 10_000)
+            .map(|index| {
+                let whole = if index * 10_000 < PIECE as u32 { far } else { near };
+                Candidate { start: index * 10_000 + 1, end: (index + 1) * 10_000, shift: whole.shift }
+            })
+            .filter(|found| !(found.start..found.end).contains(&(PIECE as u32)))
+            .collect();
+        let candidates = [far, near];
+        assert_eq!(cut(new.len(), &candidates, &carried).len(), 3);
+        let whole = choose(&old, &new, &candidates, &[], NonZeroUsize::MIN);
+        for threads in [1, 2] {
+            let threads = NonZeroUsize::new(threads).unwrap();
+            assert_eq!(choose(&old, &new, &candidates, &carried, threads), whole);
         }
     }
 }

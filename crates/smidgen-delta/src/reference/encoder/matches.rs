@@ -18,13 +18,13 @@ use super::{
 
 /// Finds the matches of the new file in the old, by place in the new one. Each is shorter than 2 GiB.
 pub(super) fn find(old: &Text, new: &Text, threads: NonZeroUsize) -> Vec<Match> {
+    let carried = carried::find(old, new, threads);
     let candidates = {
-        let carried = carried::find(old, new, threads);
         let wanted = Wanted::new(new, &carried, threads);
         let seeds = Seeds::of(old, |hash| wanted.holds(hash), threads);
         candidates::find(old, new, &carried, &seeds, threads)
     };
-    choice::choose(&old.bytes, &new.bytes, &candidates)
+    choice::choose(&old.bytes, &new.bytes, &candidates, &carried, threads)
 }
 
 /// A match costs about as much as so many extra bytes.
