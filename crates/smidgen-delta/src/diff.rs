@@ -6,7 +6,7 @@
 use std::{cell::OnceCell, num::NonZeroUsize};
 
 use crate::{
-    Codec, Digest, Fault, Header, VERSION,
+    Codec, Digest, Fault, Header, Limits, Patch, VERSION,
     header::{MIN_WINDOW_LOG, SectionHeader, allowed_raw},
     reference::encoder,
 };
@@ -118,14 +118,8 @@ pub fn diff(old: &[u8], new: &[u8], options: &DiffOptions) -> Result<Vec<u8>, Di
     if old.len() as u64 >= MAX_OLD_SIZE {
         return Err(DiffError::OldTooLarge { found: old.len() as u64, limit: MAX_OLD_SIZE });
     }
-    let job = Job {
-        old,
-        new,
-        old_digest: Digest::of(old),
-        new_digest: Digest::of(new),
-        script: OnceCell::new(),
-        threads: options.threads,
-    };
+    let (old_digest, new_digest) = jobs::both(options.threads, || Digest::of(old), || Digest::of(new));
+    let job = Job { old, new, old_digest, new_digest, script: OnceCell::new(), threads: options.threads };
     match options.codec {
         CodecChoice::Only(Codec::Reference) => job.reference().ok_or(DiffError::Unsuitable),
         CodecChoice::Only(codec) => job.patch(codec, Strength::Full),
@@ -183,10 +177,12 @@ impl<'a> Job<'a> {
         Ok(self.assemble(codec, self.sections(codec, &plain, strength)?))
     }
 
-    /// The reference-aware patch, unless the files are not for it.
+    /// The reference-aware patch, unless the files are not for it, or it would take more memory than clients allow where
+    /// nobody says otherwise.
     fn reference(&self) -> Option<Vec<u8>> {
         let sections = encoder::encode(self.old, self.new, self.threads)?;
-        self.is_acceptable(&sections).then(|| self.assemble(Codec::Reference, sections))
+        let patch = self.assemble(Codec::Reference, sections);
+        Patch::open(&patch, &Limits::default()).is_ok().then_some(patch)
     }
 
     /// Whether a decoder takes so many raw bytes for a new file of this size.

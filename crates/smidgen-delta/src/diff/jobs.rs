@@ -50,3 +50,19 @@ pub(crate) fn consume<I: Send, O: Send>(
     });
     taken.into_iter().flatten().collect()
 }
+
+/// Two pieces of work, side by side if there is more than one thread.
+pub(crate) fn both<A: Send, B>(
+    threads: NonZeroUsize,
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B,
+) -> (A, B) {
+    if threads.get() == 1 {
+        return (one(), other());
+    }
+    thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
+    })
+}

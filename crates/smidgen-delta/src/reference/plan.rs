@@ -32,6 +32,8 @@ const MATCH: u64 = 24;
 const REGION: u64 = 64;
 /// The most segments of one file.
 pub(crate) const MAX_SEGMENTS: usize = 32;
+/// The most regions.
+pub(crate) const MAX_REGIONS: usize = 4096;
 
 /// How many things a plan consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +62,13 @@ impl Plan {
 
     /// Bytes that a plan of this raw size allocates, its models included.
     pub(crate) fn memory(raw_size: u64) -> u64 {
-        // A region is larger in memory, by its fields.
+        // A region is larger in memory, by its fields, and there may be room for as many more; a match is not.
+        const FOR_A_REGION: u64 =
+            (2 * size_of::<Region>() + 2 * MAX_FIELDS * size_of::<RecordField>()) as u64;
+        const { assert!(size_of::<Match>() as u64 <= MATCH) };
+        let regions = raw_size.wrapping_div(REGION).min(MAX_REGIONS as u64);
         raw_size
-            .saturating_mul(6)
+            .saturating_add(regions.saturating_mul(FOR_A_REGION))
             .saturating_add(size_of::<[[Segment; MAX_SEGMENTS]; 2]>() as u64)
             .saturating_add(Number::MEMORY.saturating_mul(40))
     }
@@ -86,6 +92,9 @@ pub(crate) fn code(
     };
     if counts.segments.iter().any(|count| *count > MAX_SEGMENTS as u64) {
         return Err(Wrong("has too many segments"));
+    }
+    if counts.regions > MAX_REGIONS as u64 {
+        return Err(Wrong("has too many regions"));
     }
     if Plan::raw_size(counts.regions, counts.matches) != raw_size {
         return Err(Wrong("has other counts than its raw size says"));
@@ -499,6 +508,9 @@ mod tests {
         let many = vec![segment(0, 1, 1); MAX_SEGMENTS + 1];
         assert_eq!(wrong(&|plan| plan.old.segments = many.clone()), Err("has too many segments"));
         assert_eq!(wrong(&|plan| plan.new.segments = many.clone()), Err("has too many segments"));
+        let region = |index: u64| Region { start: 2 * index, len: 1, rule: Rule::Aarch64 };
+        let many: Vec<Region> = (0..=MAX_REGIONS as u64).map(region).collect();
+        assert_eq!(wrong(&|plan| plan.regions = many.clone()), Err("has too many regions"));
         let counts = Err(Wrong("has other counts than its raw size says"));
         assert_eq!(read_back(&sample(), Plan::raw_size(9, 5)), counts);
         assert_eq!(read_back(&sample(), 0), counts);
