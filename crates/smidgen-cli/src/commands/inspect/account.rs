@@ -320,4 +320,35 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn reads_as_recorded() {
+        let share = |count, bytes: f64| Share { count, bits: bytes * 8.0 };
+        let costs = |bytes: f64| Costs {
+            controls: share(40, bytes),
+            predicted: share(70_000, bytes / 10.0),
+            mispredicted: share(300, bytes * 2.0),
+            differing: share(1200, bytes * 3.0),
+            extra: share(9000, bytes * 5.0),
+        };
+        let class = |class, bytes| Class {
+            class,
+            predicted: share(69_000, bytes).into(),
+            mispredicted: share(250, bytes * 8.0).into(),
+        };
+        let report = Report {
+            header: 107,
+            layout: 189.256,
+            sections: vec![
+                Section::new(".text".to_owned(), 4096, 5_900_000, costs(3000.0)),
+                Section::new(String::new(), 5_904_096, 12_000, costs(2.0)),
+                Section::new(".cheap".to_owned(), 5_916_096, 500, costs(0.01)),
+                Section::new(BETWEEN.to_owned(), 0, 4596, costs(11.0)),
+            ],
+            classes: vec![class("call", 500.0), class("pointer", 4.0)],
+            columns: Vec::new(),
+            sizes: Sizes { patch: 33_741, new: 5_921_192 },
+        };
+        insta::assert_snapshot!(report.text());
+        insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap());
+    }
 }
