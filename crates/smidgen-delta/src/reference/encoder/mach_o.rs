@@ -84,9 +84,12 @@ fn place_sections(file: &[u8], segment: u64, image: &mut Image, code: &Rule) -> 
             continue;
         }
         let (offset, len) = (u64::from(u32_at(file, at + 48)?), u64_at(file, at + 40)?);
-        image.name(&format!("{segment_name},{}", text_at(file, at, 16)), offset, len);
+        let name = text_at(file, at, 16);
+        image.name(&format!("{segment_name},{name}"), offset, len);
         let rule = if flags & INSTRUCTIONS != 0 {
             code.clone()
+        } else if name == "__eh_frame" {
+            Rule::Unwinding
         } else {
             Rule::Words(Words { pointers: true, ..Words::default() })
         };
