@@ -1,13 +1,16 @@
 //! JSON as TUF signs it: a value without floats, and its canonical bytes.
 
 mod parse;
+mod view;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 
+pub(crate) use parse::parse_view;
 pub use parse::{ParseError, ParseLimits, parse};
+pub(crate) use view::{Members, Text, View};
 
 /// The members of a JSON object, in the order of the canonical form: by the bytes of the key's UTF-8, which is the order
 /// of code points.
@@ -32,15 +35,8 @@ pub enum Value {
 
 impl Value {
     /// What kind of value it is, for messages: "a string".
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Bool(_) => "a boolean",
-            Self::Integer(_) => "an integer",
-            Self::String(_) => "a string",
-            Self::Array(_) => "an array",
-            Self::Object(_) => "an object",
-        }
+    pub fn kind(&self) -> &'static str {
+        View::of(self).kind()
     }
 
     /// The bytes that are signed: canonical JSON as OLPC defined it and python-securesystemslib writes it.
@@ -49,7 +45,7 @@ impl Value {
     /// bytes are not always JSON; [`Value::to_json`] writes what is stored and sent.
     pub fn to_canonical(&self) -> Vec<u8> {
         let mut text = String::new();
-        write(self, &mut text, escape_canonical);
+        View::of(self).write(&mut text, escape_canonical);
         text.into_bytes()
     }
 
@@ -57,64 +53,9 @@ impl Value {
     /// which JSON demands to be escaped.
     pub fn to_json(&self) -> Vec<u8> {
         let mut text = String::new();
-        write(self, &mut text, escape_json);
+        View::of(self).write(&mut text, escape_json);
         text.into_bytes()
     }
-}
-
-fn write(value: &Value, text: &mut String, escape: fn(char, &mut String)) {
-    match value {
-        Value::Null => text.push_str("null"),
-        Value::Bool(true) => text.push_str("true"),
-        Value::Bool(false) => text.push_str("false"),
-        Value::Integer(number) => {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{number}");
-        }
-        Value::String(string) => quote(string, text, escape),
-        Value::Array(items) => {
-            text.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                write(item, text, escape);
-            }
-            text.push(']');
-        }
-        Value::Object(members) => write_object(members, text, escape),
-    }
-}
-
-fn write_object(members: &Object, text: &mut String, escape: fn(char, &mut String)) {
-    text.push('{');
-    for (index, (key, member)) in members.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        quote(key, text, escape);
-        text.push(':');
-        write(member, text, escape);
-    }
-    text.push('}');
-}
-
-/// The canonical form of an object, without making a [`Value`] of it. It has about `len` bytes.
-pub(crate) fn to_canonical(members: &Object, len: usize) -> Vec<u8> {
-    let mut text = String::with_capacity(len);
-    write_object(members, &mut text, escape_canonical);
-    text.into_bytes()
-}
-
-fn quote(string: &str, text: &mut String, escape: fn(char, &mut String)) {
-    text.push('"');
-    // Nearly every string of metadata has nothing to escape, and digests are most of it.
-    if string.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-        text.push_str(string);
-    } else {
-        string.chars().for_each(|character| escape(character, text));
-    }
-    text.push('"');
 }
 
 fn escape_canonical(character: char, text: &mut String) {

@@ -4,8 +4,8 @@ mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::canonical::{Object, Value, integer};
-use crate::fields::{Fields, Malformed, into_string};
+use crate::canonical::{Object, Value, View, integer};
+use crate::fields::{Fields, Malformed, Place, into_array, into_string};
 use crate::key::{KeyId, PublicKey};
 use crate::role::RoleKind;
 use crate::root::{RoleKeys, read_keys, write_keyids, write_keys};
@@ -74,16 +74,14 @@ pub struct SuccinctRoles {
 }
 
 impl Delegations {
-    pub(crate) fn read(value: Value, place: String) -> Result<Self, Malformed> {
+    pub(crate) fn read(value: View<'_>, place: Place<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::of(value, place)?;
-        let place = fields.place("keys");
-        let keys = read_keys(fields.object("keys")?, &place)?;
+        let keys = read_keys(fields.members("keys")?, place.member("keys"))?;
         let roles = match (fields.optional("roles"), fields.optional("succinct_roles")) {
-            (Some(Value::Array(items)), None) => read_roles(items, &fields.place("roles"))?,
-            (None, Some(value)) => {
-                Delegated::Succinct(SuccinctRoles::read(value, fields.place("succinct_roles"))?)
+            (Some(roles), None) => read_roles(roles, place.member("roles"))?,
+            (None, Some(bins)) => {
+                Delegated::Succinct(SuccinctRoles::read(bins, place.member("succinct_roles"))?)
             }
-            (Some(other), None) => return Err(fields.fault("roles", other.kind(), "an array")),
             (Some(_), Some(_)) => {
                 return Err(fields.fault("roles", "succinct_roles beside it", "one of the two"));
             }
@@ -108,21 +106,21 @@ impl Delegations {
     }
 }
 
-fn read_roles(items: Vec<Value>, place: &str) -> Result<Delegated, Malformed> {
-    let mut names = BTreeSet::new();
+fn read_roles(value: View<'_>, place: Place<'_>) -> Result<Delegated, Malformed> {
     let mut roles = Vec::new();
-    for (index, item) in items.into_iter().enumerate() {
-        let role = DelegatedRole::read(item, format!("{place}.{index}"))?;
-        if !names.insert(role.name.clone()) {
-            return Err(Malformed::new(place, format!("the role {:?} twice", role.name), "distinct names"));
-        }
-        roles.push(role);
+    for (index, item) in into_array(value, place)?.into_iter().enumerate() {
+        roles.push(DelegatedRole::read(item, place.item(index))?);
+    }
+    let mut names: Vec<&str> = roles.iter().map(|role| role.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some([name, _]) = names.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
+        return Err(Malformed::new(place, format!("the role {name:?} twice"), "distinct names"));
     }
     Ok(Delegated::Roles(roles))
 }
 
 impl DelegatedRole {
-    fn read(value: Value, place: String) -> Result<Self, Malformed> {
+    fn read(value: View<'_>, place: Place<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::of(value, place)?;
         let name = fields.string("name")?;
         if name.is_empty() || RoleKind::ALL.iter().any(|kind| kind.as_str() == name) {
@@ -131,9 +129,9 @@ impl DelegatedRole {
         let (keyids, threshold) = RoleKeys::read(&mut fields)?;
         let terminating = fields.bool("terminating")?;
         let scope = match (fields.optional("paths"), fields.optional("path_hash_prefixes")) {
-            (Some(paths), None) => Scope::Paths(read_strings(paths, &fields.place("paths"))?),
+            (Some(paths), None) => Scope::Paths(read_strings(paths, place.member("paths"))?),
             (None, Some(prefixes)) => {
-                Scope::PathHashPrefixes(read_strings(prefixes, &fields.place("path_hash_prefixes"))?)
+                Scope::PathHashPrefixes(read_strings(prefixes, place.member("path_hash_prefixes"))?)
             }
             (Some(_), Some(_)) => {
                 return Err(fields.fault("paths", "path_hash_prefixes beside it", "one of the two"));
@@ -158,15 +156,12 @@ impl DelegatedRole {
     }
 }
 
-fn read_strings(value: Value, place: &str) -> Result<Vec<String>, Malformed> {
-    match value {
-        Value::Array(items) => items.into_iter().map(|item| into_string(item, || place.to_owned())).collect(),
-        other => Err(Malformed::new(place, other.kind(), "an array")),
-    }
+fn read_strings(value: View<'_>, place: Place<'_>) -> Result<Vec<String>, Malformed> {
+    into_array(value, place)?.into_iter().map(|item| into_string(item, place)).collect()
 }
 
 impl SuccinctRoles {
-    fn read(value: Value, place: String) -> Result<Self, Malformed> {
+    fn read(value: View<'_>, place: Place<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::of(value, place)?;
         let (keyids, threshold) = RoleKeys::read(&mut fields)?;
         let found = fields.natural("bit_length")?;

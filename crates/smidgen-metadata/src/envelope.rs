@@ -3,9 +3,9 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::canonical::{self, Object, ParseError, Value};
+use crate::canonical::{self, Members, ParseError, View};
 use crate::error::{Authority, VerifyError};
-use crate::fields::{Fields, Malformed, into_string};
+use crate::fields::{Fields, Malformed, Place};
 use crate::key::{KeyId, PublicKey};
 use crate::limits::Limits;
 use crate::role::{self, Role, RoleKind, RoleName};
@@ -13,24 +13,24 @@ use crate::verified::Verified;
 
 /// A metadata file as received: parsed as strict JSON, but not trusted.
 #[derive(Clone, Debug)]
-pub struct RawMetadata {
+pub struct RawMetadata<'a> {
     name: RoleName,
     /// As they stand in the file: what is no signature at all counts as one that does not hold.
     signatures: BTreeMap<KeyId, String>,
-    signed: Object,
+    signed: Members<'a>,
     /// The canonical form of `signed` as received, unknown members and all: what the signatures are over.
     message: Vec<u8>,
 }
 
-impl RawMetadata {
+impl<'a> RawMetadata<'a> {
     /// Parses a file that is expected to hold the role `name`.
     ///
     /// # Errors
     /// [`VerifyError::LengthExceeded`] before anything is parsed, [`VerifyError::Malformed`] if it is not strict JSON or
     /// no envelope, or names one key id twice.
-    pub fn parse(bytes: &[u8], name: impl Into<RoleName>, limits: &Limits) -> Result<Self, VerifyError> {
+    pub fn parse(bytes: &'a [u8], name: impl Into<RoleName>, limits: &Limits) -> Result<Self, VerifyError> {
         let name = name.into();
-        let value = canonical::parse(bytes, &limits.of_document(limits.max_len(&name)));
+        let value = canonical::parse_view(bytes, &limits.of_document(limits.max_len(&name)));
         let value = value.map_err(|error| match error {
             ParseError::TooLong { found, max } => {
                 VerifyError::LengthExceeded { role: name.clone(), found, max }
@@ -42,14 +42,14 @@ impl RawMetadata {
         })?;
         let (signatures, signed) =
             read_envelope(value).map_err(|fault| VerifyError::Malformed { role: name.clone(), fault })?;
-        Ok(Self { name, signatures, message: canonical::to_canonical(&signed, bytes.len()), signed })
+        Ok(Self { name, signatures, message: signed.to_canonical(bytes.len()), signed })
     }
 
     /// Parses a file whose role only the file itself knows: for tools that show whatever they are given.
     ///
     /// # Errors
     /// As [`RawMetadata::parse`], with the limits of targets, which are the widest.
-    pub fn parse_any(bytes: &[u8], limits: &Limits) -> Result<Self, VerifyError> {
+    pub fn parse_any(bytes: &'a [u8], limits: &Limits) -> Result<Self, VerifyError> {
         let mut raw = Self::parse(bytes, RoleKind::Targets, limits)?;
         let kind = RoleKind::ALL.into_iter().find(|kind| raw.found_type() == Some(kind.as_str()));
         raw.name = kind.unwrap_or(RoleKind::Targets).into();
@@ -64,7 +64,7 @@ impl RawMetadata {
     /// What the file itself says it is.
     pub fn found_type(&self) -> Option<&str> {
         match self.signed.get("_type") {
-            Some(Value::String(found)) => Some(found),
+            Some(View::String(found)) => Some(found),
             _ => None,
         }
     }
@@ -80,8 +80,14 @@ impl RawMetadata {
     }
 
     #[cfg(feature = "sign")]
-    pub(crate) fn signed(&self) -> &Object {
+    pub(crate) fn signed(&self) -> &Members<'a> {
         &self.signed
+    }
+
+    /// The same, without borrowing the bytes that it was read from.
+    pub fn into_owned(self) -> RawMetadata<'static> {
+        let Self { name, signatures, signed, message } = self;
+        RawMetadata { name, signatures, signed: signed.into_owned(), message }
     }
 
     /// The bytes that the signatures are over.
@@ -129,6 +135,16 @@ impl RawMetadata {
         self.check_signatures(signers)?;
         role::read(self.signed, &self.name).map(Verified::vouch)
     }
+
+    /// The same for a role that says itself who signs it: read first, and believed only after its signatures.
+    pub(crate) fn verify_by_itself<R: Role>(
+        mut self,
+        signers: impl Fn(&R) -> Signers<'_>,
+    ) -> Result<Verified<R>, VerifyError> {
+        let claimed = role::read(std::mem::take(&mut self.signed), &self.name)?;
+        self.check_signatures(&signers(&claimed))?;
+        Ok(Verified::vouch(claimed))
+    }
 }
 
 /// Who may sign a role, and who says so.
@@ -139,14 +155,15 @@ pub(crate) struct Signers<'a> {
     pub(crate) threshold: u64,
 }
 
-fn read_envelope(value: Value) -> Result<(BTreeMap<KeyId, String>, Object), Malformed> {
-    let mut fields = Fields::of(value, "")?;
+fn read_envelope(value: View<'_>) -> Result<(BTreeMap<KeyId, String>, Members<'_>), Malformed> {
+    let top = Place::Top("");
+    let mut fields = Fields::of(value, top)?;
+    let place = top.member("signatures");
     let mut signatures = BTreeMap::new();
     for (index, item) in fields.array("signatures")?.into_iter().enumerate() {
-        let mut item = Fields::of(item, format!("signatures.{index}"))?;
+        let mut item = Fields::of(item, place.item(index))?;
         let id = KeyId::from_text(item.string("keyid")?);
-        let place = item.place("sig");
-        let signature = into_string(item.required("sig", "a string")?, || place.clone())?;
+        let signature = item.string("sig")?;
         match signatures.entry(id) {
             Entry::Vacant(vacant) => vacant.insert(signature),
             Entry::Occupied(taken) => {
@@ -158,5 +175,5 @@ fn read_envelope(value: Value) -> Result<(BTreeMap<KeyId, String>, Object), Malf
             }
         };
     }
-    Ok((signatures, fields.object("signed")?))
+    Ok((signatures, fields.members("signed")?))
 }

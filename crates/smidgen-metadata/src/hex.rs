@@ -4,23 +4,35 @@
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().saturating_mul(2));
     for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(u32::from(nibble), 16));
-        }
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
     }
     text
 }
 
+fn digit(nibble: u8) -> char {
+    char::from(if nibble < 10 {
+        b'0'.wrapping_add(nibble)
+    } else {
+        b'a'.wrapping_sub(10).wrapping_add(nibble)
+    })
+}
+
+fn value(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
 /// Reads exactly `N` bytes. Upper case is read as well: other signers may write it.
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0_u8; N];
-    let mut digits =
-        text.chars().map(|character| character.to_digit(16).and_then(|digit| u8::try_from(digit).ok()));
-    for byte in &mut bytes {
-        let (high, low) = (digits.next()??, digits.next()??);
-        *byte = high << 4 | low;
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
     }
-    digits.next().is_none().then_some(bytes)
+    let mut bytes = [0_u8; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = value(*high)? << 4 | value(*low)?;
+    }
+    Some(bytes)
 }
 
 /// Reads bytes of any number. At most 4096 of them: signatures and keys are shorter.

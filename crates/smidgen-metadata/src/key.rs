@@ -7,9 +7,9 @@ use ed25519_dalek::VerifyingKey;
 use p256::ecdsa;
 use serde::{Serialize, Serializer};
 
-use crate::canonical::{Object, Value};
+use crate::canonical::{Members, Object, Value, View};
 use crate::digest::Sha256;
-use crate::fields::{Fields, Malformed};
+use crate::fields::{Fields, Malformed, Place};
 use crate::hex;
 
 /// The id of a key: the lower-case SHA-256 of the canonical JSON of its type, scheme and value.
@@ -84,35 +84,39 @@ pub struct PublicKey {
 /// A key whose signatures can be checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Usable {
-    Ed25519(VerifyingKey),
+    /// The bytes as they stand there. Whether they are a point, and no weak one, is asked when a signature is checked:
+    /// finding the point costs a twelfth of a verification, and not every key of a root checks one.
+    Ed25519([u8; 32]),
     #[cfg(feature = "tuf-compat")]
     EcdsaP256(ecdsa::VerifyingKey),
 }
 
 const ED25519: &str = "ed25519";
+/// What the canonical form of an Ed25519 key takes.
+const ID_FORM_LEN: usize = 160;
 
 impl PublicKey {
     /// The Ed25519 key with these bytes; `None` if they are not a point of the curve, or one of the few weak points for
     /// which anybody can make signatures.
     pub fn ed25519(bytes: &[u8; 32]) -> Option<Self> {
-        let key = strong(bytes)?;
+        strong(bytes)?;
         Some(Self {
             keytype: ED25519.to_owned(),
             scheme: ED25519.to_owned(),
             keyval: Object::from([("public".to_owned(), Value::String(hex::encode(bytes)))]),
             unknown: Object::new(),
-            usable: Some(Usable::Ed25519(key)),
+            usable: Some(Usable::Ed25519(*bytes)),
         })
     }
 
     /// The key's id, computed from its content.
     pub fn id(&self) -> KeyId {
-        let identity = Object::from([
-            ("keytype".to_owned(), Value::String(self.keytype.clone())),
-            ("scheme".to_owned(), Value::String(self.scheme.clone())),
-            ("keyval".to_owned(), Value::Object(self.keyval.clone())),
+        let identity = Members::from_sorted([
+            ("keytype", View::text(&self.keytype)),
+            ("keyval", View::Object(Members::of(&self.keyval))),
+            ("scheme", View::text(&self.scheme)),
         ]);
-        KeyId(Sha256::of(&Value::Object(identity).to_canonical()).to_string())
+        KeyId(Sha256::of(&identity.to_canonical(ID_FORM_LEN)).to_string())
     }
 
     /// The scheme of its signatures, for people.
@@ -120,18 +124,18 @@ impl PublicKey {
         &self.scheme
     }
 
-    /// The 32 bytes of an Ed25519 key; `None` for any other one.
+    /// The 32 bytes of an Ed25519 key; `None` for any other one, and for a weak one.
     pub fn as_bytes(&self) -> Option<&[u8; 32]> {
         match &self.usable {
-            Some(Usable::Ed25519(key)) => Some(key.as_bytes()),
+            Some(Usable::Ed25519(bytes)) => strong(bytes).map(|_| bytes),
             _ => None,
         }
     }
 
-    /// What keys are told apart by, whatever their ids; `None` if this version cannot use the key.
+    /// What keys are told apart by, whatever their ids; `None` if the key is of a type that this version does not know.
     pub(crate) fn identity(&self) -> Option<Vec<u8>> {
         match self.usable.as_ref()? {
-            Usable::Ed25519(key) => Some(key.as_bytes().to_vec()),
+            Usable::Ed25519(bytes) => Some(bytes.to_vec()),
             // A point of 33 bytes, never as long as an Ed25519 key.
             #[cfg(feature = "tuf-compat")]
             Usable::EcdsaP256(key) => Some(key.to_sec1_point(true).as_bytes().to_vec()),
@@ -142,8 +146,10 @@ impl PublicKey {
     /// message can be changed into another valid one, and weak keys verify nothing.
     pub(crate) fn verifies(&self, message: &[u8], signature: &str) -> bool {
         match &self.usable {
-            Some(Usable::Ed25519(key)) => hex::decode::<64>(signature).is_some_and(|bytes| {
-                key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&bytes)).is_ok()
+            Some(Usable::Ed25519(key)) => hex::decode::<64>(signature).is_some_and(|signature| {
+                // That the key is not weak is a part of the strict verification.
+                let signature = ed25519_dalek::Signature::from_bytes(&signature);
+                VerifyingKey::from_bytes(key).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
             }),
             #[cfg(feature = "tuf-compat")]
             Some(Usable::EcdsaP256(key)) => verifies_ecdsa(key, message, signature),
@@ -151,11 +157,11 @@ impl PublicKey {
         }
     }
 
-    pub(crate) fn read(value: Value, place: String) -> Result<Self, Malformed> {
+    pub(crate) fn read(value: View<'_>, place: Place<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::of(value, place)?;
         let keytype = fields.string("keytype")?;
         let scheme = fields.string("scheme")?;
-        let keyval = fields.object("keyval")?;
+        let keyval = fields.members("keyval")?.into_object();
         let usable = match keyval.get("public") {
             Some(Value::String(public)) => usable(&keytype, &scheme, public),
             _ => None,
@@ -174,7 +180,7 @@ impl PublicKey {
 
 fn usable(keytype: &str, scheme: &str, public: &str) -> Option<Usable> {
     match (keytype, scheme) {
-        (ED25519, ED25519) => hex::decode(public).as_ref().and_then(strong).map(Usable::Ed25519),
+        (ED25519, ED25519) => hex::decode(public).map(Usable::Ed25519),
         // The scheme's name stood for the type of the key as well in older metadata.
         #[cfg(feature = "tuf-compat")]
         ("ecdsa" | ECDSA_P256, ECDSA_P256) => {
@@ -249,7 +255,7 @@ mod tests {
                 ("scheme".to_owned(), scheme.into()),
                 ("keyval".to_owned(), Value::Object(keyval)),
             ]);
-            PublicKey::read(Value::Object(members), "key".to_owned()).unwrap()
+            PublicKey::read(View::of(&Value::Object(members)), Place::Top("key")).unwrap()
         };
         let high = "3046022100efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716022100f7cb1c942d657c41d436\
                     c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8";

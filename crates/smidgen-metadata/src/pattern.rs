@@ -23,6 +23,11 @@ pub(crate) fn covers_two_below(pattern: &str, folder: &str) -> bool {
     let is_open = |segment: Option<&str>| {
         segment.is_some_and(|segment| !segment.is_empty() && segment.bytes().all(|byte| byte == b'*'))
     };
+    // A shard has dozens of lines, and up to their first wildcard their patterns differ: seen without cutting them up.
+    let is_literal = |byte: &u8| !matches!(byte, b'*' | b'?' | b'[');
+    if pattern.bytes().zip(folder.bytes()).take_while(|(byte, _)| is_literal(byte)).any(|(a, b)| a != b) {
+        return false;
+    }
     let mut patterns = pattern.split('/');
     folder
         .split_terminator('/')

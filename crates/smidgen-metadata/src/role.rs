@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::canonical::{Object, Value, integer};
+use crate::canonical::{Members, Object, Value, View, integer};
 use crate::digest::Sha256;
 use crate::error::VerifyError;
-use crate::fields::{Fields, Malformed};
+use crate::fields::{Fields, Malformed, Place, into_string};
 use crate::hex;
 use crate::time::Timestamp;
 
@@ -116,7 +116,7 @@ pub(crate) mod sealed {
     /// How a role is read from its members after the common ones, and written without them.
     pub trait Form: Sized {
         #[doc(hidden)]
-        fn read(header: super::Header, fields: Fields) -> Result<Self, Malformed>;
+        fn read(header: super::Header, fields: Fields<'_, '_>) -> Result<Self, Malformed>;
         #[doc(hidden)]
         fn write(&self) -> Object;
     }
@@ -172,12 +172,12 @@ impl Header {
 }
 
 /// Reads a role from what is under `signed`. The caller has checked the signatures, or says that it has not.
-pub(crate) fn read<R: Role>(signed: Object, name: &RoleName) -> Result<R, VerifyError> {
+pub(crate) fn read<R: Role>(signed: Members<'_>, name: &RoleName) -> Result<R, VerifyError> {
     let malformed = |fault| VerifyError::Malformed { role: name.clone(), fault };
-    let mut fields = Fields::of(Value::Object(signed), "signed").map_err(malformed)?;
-    let found = fields.string("_type").map_err(malformed)?;
+    let mut fields = Fields::over(signed, Place::Top("signed"));
+    let found = fields.text("_type").map_err(malformed)?;
     if found != R::KIND.as_str() {
-        return Err(VerifyError::OtherRole { role: name.clone(), found });
+        return Err(VerifyError::OtherRole { role: name.clone(), found: found.into_owned() });
     }
     let spec_version = fields.string("spec_version").map_err(malformed)?;
     if !is_known_spec_version(&spec_version) {
@@ -255,11 +255,11 @@ impl Hashes {
         (!known).then(|| ("sha256", sha256(), "no algorithm that is known here".to_owned()))
     }
 
-    pub(crate) fn read(members: Object, place: &str) -> Result<Self, Malformed> {
+    pub(crate) fn read(members: Members<'_>, place: Place<'_>) -> Result<Self, Malformed> {
         let mut hashes = BTreeMap::new();
         for (name, value) in members {
-            let digest = crate::fields::into_string(value, || format!("{place}.{name}"))?;
-            hashes.insert(name, digest);
+            let digest = into_string(value, place.member(&name))?;
+            hashes.insert(name.into_owned(), digest);
         }
         if hashes.is_empty() {
             return Err(Malformed::new(place, "no digest", "at least one digest"));
@@ -300,13 +300,12 @@ impl MetaFile {
         }
     }
 
-    pub(crate) fn read(value: Value, place: String) -> Result<Self, Malformed> {
+    pub(crate) fn read(value: View<'_>, place: Place<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::of(value, place)?;
         let version = fields.positive("version")?;
         let length = fields.optional_natural("length")?;
-        let place = fields.place("hashes");
-        let hashes =
-            fields.optional_object("hashes")?.map(|members| Hashes::read(members, &place)).transpose()?;
+        let listed = fields.optional_members("hashes")?;
+        let hashes = listed.map(|members| Hashes::read(members, place.member("hashes"))).transpose()?;
         Ok(Self { version, length, hashes: hashes.unwrap_or_default(), unknown: fields.rest() })
     }
 

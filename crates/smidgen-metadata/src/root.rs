@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::canonical::{Object, Value, integer};
-use crate::fields::{Fields, Malformed};
+use crate::canonical::{Members, Object, Value, integer};
+use crate::fields::{Fields, Malformed, Place};
 use crate::key::{KeyId, PublicKey};
 use crate::role::{Header, Role, RoleKind, sealed};
 
@@ -68,8 +68,8 @@ impl Root {
 }
 
 impl RoleKeys {
-    pub(crate) fn read(fields: &mut Fields) -> Result<(BTreeSet<KeyId>, u64), Malformed> {
-        let keyids = fields.distinct_strings("keyids")?.into_iter().map(KeyId::from_text).collect();
+    pub(crate) fn read(fields: &mut Fields<'_, '_>) -> Result<(BTreeSet<KeyId>, u64), Malformed> {
+        let keyids = fields.distinct("keyids", KeyId::from_text)?;
         Ok((keyids, fields.positive("threshold")?))
     }
 
@@ -91,21 +91,26 @@ pub(crate) fn write_keyids(members: &mut Object, keyids: &BTreeSet<KeyId>, thres
 /// TUF, section 4.3: a client computes each key id itself, so that one id can never stand for two keys. Other publishers
 /// compute ids over more members than the three that define a key, or not at all (TAP 12); `tuf-compat` takes their word
 /// for it, which a threshold does not rest on: it counts keys.
-pub(crate) fn read_keys(members: Object, place: &str) -> Result<BTreeMap<KeyId, PublicKey>, Malformed> {
+pub(crate) fn read_keys(
+    members: Members<'_>,
+    place: Place<'_>,
+) -> Result<BTreeMap<KeyId, PublicKey>, Malformed> {
     let mut keys = BTreeMap::new();
     for (id, value) in members {
-        let place = format!("{place}.{id}");
-        let key = PublicKey::read(value, place.clone())?;
+        let place = place.member(&id);
+        let key = PublicKey::read(value, place)?;
         // Keys of types that we cannot use are not ours to judge: they verify nothing.
-        let computed = key.id();
-        if cfg!(not(feature = "tuf-compat")) && key.identity().is_some() && computed.as_str() != id {
-            return Err(Malformed::new(
-                place,
-                format!("the key with the id {computed}"),
-                format!("the key with the id {id}"),
-            ));
+        if cfg!(not(feature = "tuf-compat")) && key.identity().is_some() {
+            let computed = key.id();
+            if computed.as_str() != id {
+                return Err(Malformed::new(
+                    place,
+                    format!("the key with the id {computed}"),
+                    format!("the key with the id {id}"),
+                ));
+            }
         }
-        keys.insert(KeyId::from_text(id), key);
+        keys.insert(KeyId::from_text(id.into_owned()), key);
     }
     Ok(keys)
 }
@@ -123,22 +128,23 @@ impl Role for Root {
 }
 
 impl sealed::Form for Root {
-    fn read(header: Header, mut fields: Fields) -> Result<Self, Malformed> {
+    fn read(header: Header, mut fields: Fields<'_, '_>) -> Result<Self, Malformed> {
         let consistent_snapshot = fields.optional_bool("consistent_snapshot")?.unwrap_or(false);
-        let place = fields.place("keys");
-        let keys = read_keys(fields.object("keys")?, &place)?;
-        let place = fields.place("roles");
-        let mut listed = fields.object("roles")?;
+        let top = fields.place;
+        let keys = read_keys(fields.members("keys")?, top.member("keys"))?;
+        let place = top.member("roles");
+        let mut listed = fields.members("roles")?;
         let mut roles = BTreeMap::new();
         for kind in RoleKind::ALL {
-            let value = listed.remove(kind.as_str()).ok_or_else(|| {
-                Malformed::new(format!("{place}.{kind}"), "nothing", "the keys of the role")
-            })?;
-            let mut role = Fields::of(value, format!("{place}.{kind}"))?;
+            let place = place.member(kind.as_str());
+            let value = listed.remove(kind.as_str());
+            let value = value.ok_or_else(|| Malformed::new(place, "nothing", "the keys of the role"))?;
+            let mut role = Fields::of(value, place)?;
             let (keyids, threshold) = RoleKeys::read(&mut role)?;
             roles.insert(kind, RoleKeys { keyids, threshold, unknown: role.rest() });
         }
-        Ok(Self { header, consistent_snapshot, keys, roles, unknown_roles: listed, unknown: fields.rest() })
+        let unknown_roles = listed.into_object();
+        Ok(Self { header, consistent_snapshot, keys, roles, unknown_roles, unknown: fields.rest() })
     }
 
     fn write(&self) -> Object {

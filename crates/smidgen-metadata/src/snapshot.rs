@@ -36,14 +36,15 @@ impl Role for Snapshot {
 }
 
 impl sealed::Form for Snapshot {
-    fn read(header: Header, mut fields: Fields) -> Result<Self, Malformed> {
+    fn read(header: Header, mut fields: Fields<'_, '_>) -> Result<Self, Malformed> {
         let repository = fields.optional_string(REPOSITORY)?;
-        let place = fields.place("meta");
-        let mut meta = BTreeMap::new();
-        for (name, value) in fields.object("meta")? {
-            let file = MetaFile::read(value, format!("{place}.{name}"))?;
-            meta.insert(name, file);
-        }
+        let top = fields.place;
+        let place = top.member("meta");
+        let listed = fields.members("meta")?.into_iter().map(|(name, value)| {
+            let file = MetaFile::read(value, place.member(&name))?;
+            Ok((name.into_owned(), file))
+        });
+        let meta = listed.collect::<Result<BTreeMap<_, _>, Malformed>>()?;
         Ok(Self { header, repository, meta, unknown: fields.rest() })
     }
 

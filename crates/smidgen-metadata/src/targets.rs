@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::canonical::{Object, Value, integer};
+use crate::canonical::{Members, Object, Value, View, integer};
 use crate::delegations::Delegations;
-use crate::fields::{Fields, Malformed};
+use crate::fields::{Fields, Malformed, Place};
 use crate::role::{Hashes, Header, Role, RoleKind, sealed};
 
 /// The targets role, top-level or delegated.
@@ -41,12 +41,11 @@ impl Targets {
 }
 
 impl Target {
-    fn read(value: Value, place: String) -> Result<Self, Malformed> {
+    fn read(value: View<'_>, place: Place<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::of(value, place)?;
         let length = fields.natural("length")?;
-        let place = fields.place("hashes");
-        let hashes = Hashes::read(fields.object("hashes")?, &place)?;
-        let custom = fields.optional_object("custom")?;
+        let hashes = Hashes::read(fields.members("hashes")?, place.member("hashes"))?;
+        let custom = fields.optional_members("custom")?.map(Members::into_object);
         Ok(Self { length, hashes, custom, unknown: fields.rest() })
     }
 
@@ -70,14 +69,15 @@ impl Role for Targets {
 }
 
 impl sealed::Form for Targets {
-    fn read(header: Header, mut fields: Fields) -> Result<Self, Malformed> {
-        let place = fields.place("targets");
-        let mut targets = BTreeMap::new();
-        for (path, value) in fields.object("targets")? {
-            let target = Target::read(value, format!("{place}.{path}"))?;
-            targets.insert(path, target);
-        }
-        let place = fields.place("delegations");
+    fn read(header: Header, mut fields: Fields<'_, '_>) -> Result<Self, Malformed> {
+        let top = fields.place;
+        let place = top.member("targets");
+        let listed = fields.members("targets")?.into_iter().map(|(path, value)| {
+            let target = Target::read(value, place.member(&path))?;
+            Ok((path.into_owned(), target))
+        });
+        let targets = listed.collect::<Result<BTreeMap<_, _>, Malformed>>()?;
+        let place = top.member("delegations");
         let delegations =
             fields.optional("delegations").map(|value| Delegations::read(value, place)).transpose()?;
         Ok(Self { header, targets, delegations, unknown: fields.rest() })

@@ -34,17 +34,18 @@ impl Role for TimestampRole {
 }
 
 impl sealed::Form for TimestampRole {
-    fn read(header: Header, mut fields: Fields) -> Result<Self, Malformed> {
+    fn read(header: Header, mut fields: Fields<'_, '_>) -> Result<Self, Malformed> {
         let repository = fields.optional_string(REPOSITORY)?;
         let signed_at = fields.optional_parsed::<Timestamp>(SIGNED_AT)?;
         // A publisher that signs what has ended already would lift every client's clock over it.
         if signed_at.is_some_and(|signed_at| signed_at >= header.expires) {
             return Err(fields.fault(SIGNED_AT, "a time of signing after the expiry", "one before it"));
         }
-        let place = fields.place("meta");
+        let top = fields.place;
+        let place = top.member("meta");
         let mut meta = Fields::of(fields.required("meta", "an object")?, place)?;
-        let place = meta.place("snapshot.json");
-        let snapshot = MetaFile::read(meta.required("snapshot.json", "the newest snapshot")?, place)?;
+        let listed = meta.required("snapshot.json", "the newest snapshot")?;
+        let snapshot = MetaFile::read(listed, place.member("snapshot.json"))?;
         Ok(Self { header, repository, signed_at, snapshot, unknown: fields.rest() })
     }
 

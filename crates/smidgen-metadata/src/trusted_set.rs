@@ -403,7 +403,6 @@ fn signers(root: &Root, kind: RoleKind, authority: Authority) -> Signers<'_> {
     Signers { authority, keys: &root.keys, keyids, threshold }
 }
 
-fn verify_by_itself(raw: RawMetadata) -> Result<Verified<Root>, VerifyError> {
-    let claimed: Root = raw.read_unverified()?;
-    raw.verify(&signers(&claimed, RoleKind::Root, Authority::NewRoot))
+fn verify_by_itself(raw: RawMetadata<'_>) -> Result<Verified<Root>, VerifyError> {
+    raw.verify_by_itself(|claimed| signers(claimed, RoleKind::Root, Authority::NewRoot))
 }

@@ -28,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn again<R: Role + Eq + std::fmt::Debug>(raw: &RawMetadata) -> Option<R> {
+fn again<R: Role + Eq + std::fmt::Debug>(raw: &RawMetadata<'_>) -> Option<R> {
     let role: R = raw.read_unverified().ok()?;
     let envelope = Object::from([
         ("signatures".to_owned(), Value::Array(vec![])),

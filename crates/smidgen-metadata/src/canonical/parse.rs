@@ -1,12 +1,12 @@
 //! The strict parser: what signed metadata may be, and nothing beside it.
 
-use std::cell::Cell;
-use std::collections::btree_map::Entry;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Object, Value};
+use super::{Members, Text, Value, View};
 
 /// What a document may cost before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,15 +48,48 @@ pub enum ParseError {
 /// # Errors
 /// [`ParseError`] names the fault and, for syntax, its line and column.
 pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Value, ParseError> {
+    parse_view(bytes, limits).map(View::into_value)
+}
+
+/// The same, without copying what can be borrowed.
+pub(crate) fn parse_view<'a>(bytes: &'a [u8], limits: &ParseLimits) -> Result<View<'a>, ParseError> {
     let found = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     if found > limits.max_len {
         return Err(ParseError::TooLong { found, max: limits.max_len });
     }
-    let budget = Cell::new(limits.max_values);
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let seed = ValueSeed { depth_left: limits.max_depth, budget: &budget };
-    let value = seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    // UTF-8 is checked for the whole at once, which is cheaper than for each string. Where it is not, the same error comes
+    // from reading as far as that.
+    let value = match std::str::from_utf8(bytes) {
+        Ok(text) => read(serde_json::Deserializer::from_str(text), limits),
+        Err(_) => read(serde_json::Deserializer::from_slice(bytes), limits),
+    };
     value.map_err(|error| ParseError::Syntax(error.to_string()))
+}
+
+fn read<'a, R: serde_json::de::Read<'a>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    limits: &ParseLimits,
+) -> serde_json::Result<View<'a>> {
+    let shared = Shared {
+        budget: Cell::new(limits.max_values),
+        items: RefCell::default(),
+        members: RefCell::default(),
+    };
+    let seed = ValueSeed { depth_left: limits.max_depth, shared: &shared };
+    let value = seed.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+/// What all values of a document have in common.
+struct Shared<'a> {
+    /// Values that may still come.
+    budget: Cell<u32>,
+    /// Items of the arrays that have begun, the innermost last: each is moved out as a whole when it ends, so that it takes
+    /// as much memory as it needs and no more.
+    items: RefCell<Vec<View<'a>>>,
+    /// Likewise the members of objects.
+    members: RefCell<Vec<(Text<'a>, View<'a>)>>,
 }
 
 /// How serde_json hands over numbers when any crate of the embedding program switches its `arbitrary_precision` on: an
@@ -64,110 +97,138 @@ pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Value, ParseError> {
 /// change what we read; we read both forms alike.
 const NUMBER_TOKEN: &str = "$serde_json::private::Number";
 
-#[derive(Clone, Copy)]
-struct ValueSeed<'b> {
+struct ValueSeed<'s, 'a> {
     depth_left: u32,
-    budget: &'b Cell<u32>,
+    shared: &'s Shared<'a>,
 }
 
-impl ValueSeed<'_> {
+impl ValueSeed<'_, '_> {
     fn charge<E: de::Error>(&self) -> Result<(), E> {
-        let left = self.budget.get().checked_sub(1);
-        self.budget.set(left.ok_or_else(|| E::custom("more values than the limit allows"))?);
+        let left = self.shared.budget.get().checked_sub(1);
+        self.shared.budget.set(left.ok_or_else(|| E::custom("more values than the limit allows"))?);
         Ok(())
+    }
+
+    fn again(&self) -> Self {
+        Self { depth_left: self.depth_left, shared: self.shared }
     }
 
     fn deeper<E: de::Error>(&self) -> Result<Self, E> {
         let depth_left = self.depth_left.checked_sub(1);
         let depth_left = depth_left.ok_or_else(|| E::custom("nested deeper than the limit allows"))?;
-        Ok(Self { depth_left, budget: self.budget })
+        Ok(Self { depth_left, shared: self.shared })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
-    type Value = Value;
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_, 'de> {
+    type Value = View<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<View<'de>, D::Error> {
         self.charge()?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for ValueSeed<'_> {
-    type Value = Value;
+impl<'de> Visitor<'de> for ValueSeed<'_, 'de> {
+    type Value = View<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON without floats")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<View<'de>, E> {
+        Ok(View::Null)
     }
 
-    fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
-        Ok(Value::Bool(truth))
+    fn visit_bool<E>(self, truth: bool) -> Result<View<'de>, E> {
+        Ok(View::Bool(truth))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number))
+    fn visit_i64<E>(self, number: i64) -> Result<View<'de>, E> {
+        Ok(View::Integer(number))
     }
 
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
-        i64::try_from(number).map(Value::Integer).map_err(|_| outside(number))
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<View<'de>, E> {
+        i64::try_from(number).map(View::Integer).map_err(|_| outside(number))
     }
 
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<View<'de>, E> {
         Err(outside(number))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::from(text))
+    // What stands there without a backslash: JSON allows neither quotes nor control characters in it.
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<View<'de>, E> {
+        Ok(View::String(Cow::Borrowed(text)))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(Value::String(text))
+    fn visit_str<E>(self, text: &str) -> Result<View<'de>, E> {
+        Ok(View::String(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let seed = self.deeper()?;
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(seed)? {
-            items.push(item);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<View<'de>, A::Error> {
+        let inner = self.deeper()?;
+        let items = &self.shared.items;
+        let start = items.borrow().len();
+        while let Some(item) = access.next_element_seed(inner.again())? {
+            items.borrow_mut().push(item);
         }
-        Ok(Value::Array(items))
+        Ok(View::Array(items.borrow_mut().split_off(start)))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut members = Object::new();
-        let mut seed = None;
-        while let Some(key) = access.next_key::<String>()? {
-            if key == NUMBER_TOKEN && members.is_empty() {
-                return integer_from_digits(&access.next_value::<String>()?);
-            }
-            let seed = match seed {
-                Some(seed) => seed,
-                None => *seed.insert(self.deeper()?),
-            };
-            match members.entry(key) {
-                Entry::Vacant(place) => place.insert(access.next_value_seed(seed)?),
-                Entry::Occupied(place) => {
-                    return Err(de::Error::custom(format_args!(
-                        "the key {:?} stands twice in one object",
-                        place.key()
-                    )));
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<View<'de>, A::Error> {
+        let members = &self.shared.members;
+        let start = members.borrow().len();
+        let mut inner = None;
+        while let Some(key) = access.next_key_seed(KeySeed)? {
+            let inner = match &inner {
+                None if key == NUMBER_TOKEN => {
+                    return integer_from_digits(&access.next_value::<String>()?);
                 }
+                None => inner.insert(self.deeper()?),
+                Some(inner) => inner,
             };
+            let value = access.next_value_seed(inner.again())?;
+            members.borrow_mut().push((key, value));
         }
-        if members.is_empty() {
+        if inner.is_none() {
             self.deeper::<A::Error>()?;
         }
-        Ok(Value::Object(members))
+        let members = members.borrow_mut().split_off(start);
+        let twice = |key| de::Error::custom(format_args!("the key {key:?} stands twice in one object"));
+        Members::from_unsorted(members).map(View::Object).map_err(twice)
     }
 }
 
-fn integer_from_digits<E: de::Error>(digits: &str) -> Result<Value, E> {
+/// A key, which is borrowed as other strings are.
+struct KeySeed;
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Text<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Text<'de>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeySeed {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+fn integer_from_digits<'a, E: de::Error>(digits: &str) -> Result<View<'a>, E> {
     let canonical = |number: &i64| number.to_string() == digits;
-    digits.parse().ok().filter(canonical).map(Value::Integer).ok_or_else(|| outside(digits))
+    digits.parse().ok().filter(canonical).map(View::Integer).ok_or_else(|| outside(digits))
 }
 
 fn outside<E: de::Error>(number: impl fmt::Display) -> E {

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::history::{HistoryEntry, parse};
+use super::history::HistoryEntry;
 use super::{BuildLine, Name, PluginRelease, Severity};
-use crate::canonical::{Object, Value, integer};
+use crate::canonical::{Object, Value, View, integer};
 use crate::digest::{Blake3, BlobDigest, BuildPrefix, Sha256};
-use crate::fields::{Fields, Malformed, into_natural};
+use crate::fields::{Fields, Malformed, Place, into_array, into_natural, parse};
 use crate::role::Hashes;
 use crate::targets::Target;
 
@@ -129,9 +129,8 @@ impl Release {
     }
 
     /// Reads a target whose `custom` is in `fields`. `path` is what follows the line's prefix: `37/editor`.
-    pub(super) fn read(path: &str, target: &Target, mut fields: Fields) -> Result<Self, Malformed> {
-        let place = || fields.place("the path");
-        let wrong = || Malformed::new(place(), path, "a sequence from 1, a slash and a file name");
+    pub(super) fn read(path: &str, target: &Target, mut fields: Fields<'_, '_>) -> Result<Self, Malformed> {
+        let wrong = || fields.fault("the path", path, "a sequence from 1, a slash and a file name");
         let (folder, name) = path.split_once('/').ok_or_else(wrong)?;
         let sequence =
             folder.parse().ok().filter(|sequence: &u64| *sequence >= 1 && sequence.to_string() == folder);
@@ -188,24 +187,21 @@ impl Release {
     }
 }
 
-fn read_plugins(fields: &mut Fields) -> Result<Vec<PluginRelease>, Malformed> {
-    let place = fields.place("plugins");
-    let mut plugins = fields
-        .array("plugins")?
-        .into_iter()
-        .map(|item| parse(item, &place))
-        .collect::<Result<Vec<_>, _>>()?;
+fn read_plugins(fields: &mut Fields<'_, '_>) -> Result<Vec<PluginRelease>, Malformed> {
+    let items = fields.array("plugins")?.into_iter();
+    let place = fields.place.member("plugins");
+    let mut plugins = items.map(|item| parse(item, place)).collect::<Result<Vec<PluginRelease>, _>>()?;
     plugins.sort();
     Ok(plugins)
 }
 
-fn read_mode(fields: &mut Fields) -> Result<u32, Malformed> {
+fn read_mode(fields: &mut Fields<'_, '_>) -> Result<u32, Malformed> {
     let Some(mode) = fields.optional_natural("mode")? else { return Ok(USUAL_MODE) };
     let allowed = u32::try_from(mode).ok().filter(|mode| *mode <= MAX_MODE);
     allowed.ok_or_else(|| fields.fault("mode", mode.to_string(), "permission bits, at most 511 (0o777)"))
 }
 
-fn read_notes(fields: &mut Fields) -> Result<Option<String>, Malformed> {
+fn read_notes(fields: &mut Fields<'_, '_>) -> Result<Option<String>, Malformed> {
     let notes = fields.optional_string("notes")?;
     if notes.as_deref().is_none_or(are_notes) {
         return Ok(notes);
@@ -223,25 +219,24 @@ pub(super) fn are_notes(text: &str) -> bool {
         && !text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t'))
 }
 
-fn read_full(fields: &mut Fields) -> Result<Blob, Malformed> {
-    let place = fields.place("full");
-    let items: Result<[Value; 2], _> = fields.array("full")?.try_into();
+fn read_full(fields: &mut Fields<'_, '_>) -> Result<Blob, Malformed> {
+    let items: Result<[View<'_>; 2], _> = fields.array("full")?.try_into();
+    let place = fields.place.member("full");
     let Ok([size, digest]) = items else {
         return Err(Malformed::new(place, "an array of another length", "[size, digest]"));
     };
-    Ok(Blob { size: into_natural(size, || place.clone())?, digest: parse(digest, &place)? })
+    Ok(Blob { size: into_natural(size, place)?, digest: parse(digest, place)? })
 }
 
-fn read_patches(fields: &mut Fields) -> Result<Vec<PatchEntry>, Malformed> {
-    let place = fields.place("patches");
+fn read_patches(fields: &mut Fields<'_, '_>) -> Result<Vec<PatchEntry>, Malformed> {
     let items = fields.array("patches")?.into_iter().enumerate();
-    items.map(|(index, item)| PatchEntry::read(item, &format!("{place}.{index}"))).collect()
+    let place = fields.place.member("patches");
+    items.map(|(index, item)| PatchEntry::read(item, place.item(index))).collect()
 }
 
 impl PatchEntry {
-    fn read(value: Value, place: &str) -> Result<Self, Malformed> {
-        let Value::Array(items) = value else { return Err(Malformed::new(place, value.kind(), "an array")) };
-        let items: Result<[Value; 5], _> = items.try_into();
+    fn read(value: View<'_>, place: Place<'_>) -> Result<Self, Malformed> {
+        let items: Result<[View<'_>; 5], _> = into_array(value, place)?.try_into();
         let Ok([old, codec, size, digest, memory]) = items else {
             return Err(Malformed::new(
                 place,
@@ -249,11 +244,11 @@ impl PatchEntry {
                 "[old, codec, size, digest, memory]",
             ));
         };
-        let memory = into_natural(memory, || place.to_owned())?;
+        let memory = into_natural(memory, place)?;
         Ok(Self {
             old: parse(old, place)?,
             codec: parse(codec, place)?,
-            size: into_natural(size, || place.to_owned())?,
+            size: into_natural(size, place)?,
             digest: parse(digest, place)?,
             // More than anybody has is refused by every client's limit, however it is spelled.
             memory_mib: u32::try_from(memory).unwrap_or(u32::MAX),

@@ -5,9 +5,9 @@
 use serde::Serialize;
 
 use super::{Name, PluginRelease, Severity};
-use crate::canonical::{Value, integer};
+use crate::canonical::{Value, View, integer};
 use crate::digest::BuildPrefix;
-use crate::fields::{Malformed, into_natural, into_string};
+use crate::fields::{Malformed, Place, into_array, into_natural, into_text, parse_text};
 
 /// Releases that a publisher keeps in a line's history, the listed ones included. Five months of weekly releases; every
 /// client fetches all of it with each update, so that a longer one would cost everybody more than it helps the few who
@@ -44,30 +44,30 @@ impl HistoryEntry {
 /// Reads `[runs, severities, versions, builds, plugins]`; the entries come in growing order.
 ///
 /// A plugin that an entry does not name is at the version of the entry before, and routine.
-pub(super) fn read_history(value: Value, place: &str) -> Result<Vec<HistoryEntry>, Malformed> {
+pub(super) fn read_history(value: View<'_>, place: Place<'_>) -> Result<Vec<HistoryEntry>, Malformed> {
     let found = value.kind();
-    let columns: Option<[Value; 5]> = match value {
-        Value::Array(items) => items.try_into().ok(),
+    let columns: Option<[View<'_>; 5]> = match value {
+        View::Array(items) => items.try_into().ok(),
         _ => None,
     };
     let Some([runs, severities, versions, builds, plugins]) = columns else {
         return Err(Malformed::new(place, found, "[runs, severities, versions, builds, plugins]"));
     };
-    let text = |value, column: &str| into_string(value, || format!("{place}.{column}"));
-    let (severities, versions) = (text(severities, "severities")?, text(versions, "versions")?);
-    let (builds, plugins) = (text(builds, "builds")?, text(plugins, "plugins")?);
+    let severities = into_text(severities, place.member("severities"))?;
+    let versions = into_text(versions, place.member("versions"))?;
+    let builds = into_text(builds, place.member("builds"))?;
+    let plugins = into_text(plugins, place.member("plugins"))?;
 
-    let mut sequences = Sequences::read(runs, &format!("{place}.runs"))?;
-    let (mut versions, mut builds) = (versions.split(' '), builds.as_str());
-    let mut plugins = plugins.split(',');
+    let mut sequences = Sequences::read(runs, place.member("runs"))?;
+    let (mut versions, mut builds) = (split(&versions, ' '), &*builds);
+    let mut plugins = split(&plugins, ',');
     let mut history: Vec<HistoryEntry> = Vec::new();
     for (index, letter) in severities.chars().enumerate() {
-        let place = format!("{place}.{index}");
-        let shorter =
-            |column| Malformed::new(&*place, format!("a shorter column of {column}"), "one for each");
+        let place = place.item(index);
+        let shorter = |column| Malformed::new(place, format!("a shorter column of {column}"), "one for each");
         let severity = Severity::from_letter(letter.to_ascii_lowercase()).ok_or_else(|| {
             Malformed::new(
-                &*place,
+                place,
                 format!("the severity {letter:?}"),
                 "r, f, i or c, in capitals if withdrawn",
             )
@@ -76,10 +76,10 @@ pub(super) fn read_history(value: Value, place: &str) -> Result<Vec<HistoryEntry
         builds = rest;
         let entry = HistoryEntry {
             sequence: sequences.next().ok_or_else(|| shorter("runs"))?,
-            version: parse_text(versions.next().ok_or_else(|| shorter("versions"))?, &place)?,
+            version: parse_text(versions.next().ok_or_else(|| shorter("versions"))?, place)?,
             severity,
-            plugins: carry(history.last(), plugins.next().unwrap_or_default(), &place)?,
-            build: parse_text(build, &place)?,
+            plugins: carry(history.last(), plugins.next().unwrap_or_default(), place)?,
+            build: parse_text(build, place)?,
             withdrawn: letter.is_ascii_uppercase(),
         };
         history.push(entry);
@@ -117,12 +117,22 @@ pub(super) fn write_history(history: &[&HistoryEntry]) -> Value {
     ])
 }
 
+/// The parts of a column. A set of one character is compared with each, which is quicker in columns as short as these
+/// than the search for a character.
+fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    text.split([separator])
+}
+
 /// The plugins of an entry, from those of the entry before and those that are named.
-fn carry(before: Option<&HistoryEntry>, named: &str, place: &str) -> Result<Vec<PluginRelease>, Malformed> {
+fn carry(
+    before: Option<&HistoryEntry>,
+    named: &str,
+    place: Place<'_>,
+) -> Result<Vec<PluginRelease>, Malformed> {
     let carried = |plugin: &PluginRelease| PluginRelease { severity: Severity::Routine, ..plugin.clone() };
     let mut plugins: Vec<PluginRelease> =
         before.map(|entry| entry.plugins.iter().map(carried).collect()).unwrap_or_default();
-    for text in named.split(' ').filter(|text| !text.is_empty()) {
+    for text in split(named, ' ').filter(|text| !text.is_empty()) {
         let plugin: PluginRelease = parse_text(text, place)?;
         match plugins.iter_mut().find(|known| known.name == plugin.name) {
             Some(known) => *known = plugin,
@@ -150,12 +160,9 @@ struct Sequences {
 }
 
 impl Sequences {
-    fn read(value: Value, place: &str) -> Result<Self, Malformed> {
-        let Value::Array(items) = value else { return Err(Malformed::new(place, value.kind(), "an array")) };
-        let mut numbers = Vec::new();
-        for item in items {
-            numbers.push(into_natural(item, || place.to_owned())?);
-        }
+    fn read(value: View<'_>, place: Place<'_>) -> Result<Self, Malformed> {
+        let items = into_array(value, place)?.into_iter();
+        let numbers = items.map(|item| into_natural(item, place)).collect::<Result<Vec<_>, _>>()?;
         let mut runs = Vec::new();
         let mut least = 1;
         for pair in numbers.chunks(2) {
@@ -192,16 +199,4 @@ impl Iterator for Sequences {
         self.run = next.checked_add(1).filter(|after| *after <= last).map(|after| (after, last));
         Some(next)
     }
-}
-
-/// A string that is read further.
-pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
-    value: Value,
-    place: &str,
-) -> Result<T, Malformed> {
-    parse_text(&into_string(value, || place.to_owned())?, place)
-}
-
-fn parse_text<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str, place: &str) -> Result<T, Malformed> {
-    text.parse().map_err(|error: T::Err| Malformed::new(place, format!("{text:?}"), error.to_string()))
 }

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::entry::{MAX_MODE, are_notes};
 use super::history::{read_history, write_history};
 use super::{BuildLine, HISTORY_CAP, HistoryEntry, Release, Severity};
-use crate::canonical::Value;
+use crate::canonical::{Members, View};
 use crate::digest::Blake3;
-use crate::fields::{Fields, Malformed};
+use crate::fields::{Fields, Malformed, Place};
 use crate::targets::{Target, Targets};
 
 /// The releases of one build line. [`TrustedSet::search`](crate::TrustedSet::search) finds it for clients,
@@ -70,6 +70,10 @@ impl Line {
     /// # Errors
     /// [`Malformed`] if an entry under the prefix is no release of this line.
     pub fn read(targets: &Targets, line: &BuildLine) -> Result<Option<Self>, Malformed> {
+        // As most roles that a search looks into: they delegate.
+        if targets.targets.is_empty() {
+            return Ok(None);
+        }
         let prefix = line.target_prefix();
         let mut read = Self::default();
         let mut newest = None;
@@ -88,7 +92,7 @@ impl Line {
         let Some((_, history)) = newest else { return Ok(None) };
         read.releases.sort_by_key(|release| release.sequence);
         if let Some(history) = history {
-            read.history.extend(read_history(history, &format!("{prefix}..custom.history"))?);
+            read.history.extend(read_history(history, Place::Top(&format!("{prefix}..custom.history")))?);
         }
         read.history.sort_by_key(|entry| entry.sequence);
         let twice = read.history.windows(2).find(|pair| matches!(pair, [a, b] if a.sequence == b.sequence));
@@ -277,15 +281,16 @@ fn entries<'a>(targets: &'a Targets, prefix: &'a str) -> impl Iterator<Item = (&
     from_prefix.map_while(move |(path, target)| path.strip_prefix(prefix).map(|path| (path, target)))
 }
 
-fn read_entry(
+fn read_entry<'t>(
     path: &str,
-    target: &Target,
+    target: &'t Target,
     line: &BuildLine,
     prefix: &str,
-) -> Result<(Release, Option<Value>, bool), Malformed> {
+) -> Result<(Release, Option<View<'t>>, bool), Malformed> {
     let place = format!("{prefix}{path}");
-    let custom = target.custom.clone().ok_or_else(|| Malformed::new(&place, "no custom", "a release"))?;
-    let mut fields = Fields::of(Value::Object(custom), format!("{place}.custom"))?;
+    let place = Place::Top(&place);
+    let custom = target.custom.as_ref().ok_or_else(|| Malformed::new(place, "no custom", "a release"))?;
+    let mut fields = Fields::over(Members::of(custom), place.member("custom"));
     let history = fields.optional("history");
     let withdrawn = fields.optional_bool("withdrawn")?.unwrap_or(false);
     let release = Release::read(path, target, fields)?;

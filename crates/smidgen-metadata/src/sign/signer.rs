@@ -99,14 +99,14 @@ pub fn sign_role<R: Role>(role: &R, signers: &[&dyn Signer]) -> Result<Vec<u8>, 
 ///
 /// # Errors
 /// [`SignError`] as for [`sign_role`].
-pub fn countersign(raw: &RawMetadata, signers: &[&dyn Signer]) -> Result<Vec<u8>, SignError> {
-    seal(raw.signatures().clone(), Value::Object(raw.signed().clone()), signers)
+pub fn countersign(raw: &RawMetadata<'_>, signers: &[&dyn Signer]) -> Result<Vec<u8>, SignError> {
+    seal(raw.signatures().clone(), Value::Object(raw.signed().clone().into_object()), signers)
 }
 
 /// The keys among `keys` whose signatures on a file hold: to show how far a file is that several people sign one after
 /// another. Whether it can be trusted is decided by [`TrustedSet`](crate::TrustedSet).
 pub fn valid_signers<'a>(
-    raw: &RawMetadata,
+    raw: &RawMetadata<'_>,
     keys: impl IntoIterator<Item = (&'a KeyId, &'a PublicKey)>,
 ) -> BTreeSet<KeyId> {
     let holds = |(id, key): &(&KeyId, &PublicKey)| {

@@ -17,7 +17,7 @@ use crate::keys::Keys;
 #[derive(Clone, Debug)]
 pub struct Draft {
     bytes: Vec<u8>,
-    raw: RawMetadata,
+    raw: RawMetadata<'static>,
     root: Root,
 }
 
@@ -47,6 +47,7 @@ impl Draft {
         let no_root = |source| CeremonyError::NoRoot { path: path.to_owned(), source };
         let raw = RawMetadata::parse(&bytes, RoleKind::Root, &Limits::default()).map_err(no_root)?;
         let root: Root = raw.read_unverified().map_err(no_root)?;
+        let raw = raw.into_owned();
         Ok(Self { bytes, raw, root })
     }
 

@@ -86,7 +86,11 @@ impl Report {
         }
     }
 
-    fn read<R: Role>(raw: &RawMetadata, now: Timestamp, content: impl FnOnce(&R) -> Content) -> Result<Self> {
+    fn read<R: Role>(
+        raw: &RawMetadata<'_'>,
+        now: Timestamp,
+        content: impl FnOnce(&R) -> Content,
+    ) -> Result<Self> {
         let role: R = raw.read_unverified()?;
         let (version, expires) = (role.version(), role.expires());
         let seconds_left = expires.unix() - now.unix();
