@@ -111,7 +111,7 @@ const LINES: &str = "SMIDGEN_TEST_LINES";
 async fn an_update_of_a_line_is_light_however_many_lines_there_are() {
     let asked = std::env::var(LINES).ok().map(|lines| lines.parse::<usize>().unwrap());
     let (lines, rounds) = asked.map_or((400, 2), |lines| (lines, 50));
-    let shards = (lines as u64 / 12).next_power_of_two();
+    let shards = (lines as u64 / 16).next_power_of_two();
     let (mut updates, mut snapshots, mut timestamps, mut roles) = (Vec::new(), vec![], vec![], vec![]);
     let mut most = 0;
     let weigh = |files: &BTreeMap<String, Vec<u8>>, names: &BTreeMap<BuildLine, String>| {
@@ -135,7 +135,7 @@ async fn an_update_of_a_line_is_light_however_many_lines_there_are() {
         [("timestamp", timestamps), ("snapshot", snapshots), ("role of a line", roles), ("update", updates)]
     {
         println!("{what}: {}", spread(&mut sizes));
-        assert!(sizes.last().is_some_and(|most| *most <= 1_700), "{what}");
+        assert!(sizes.last().is_some_and(|most| *most <= 1_590), "{what}");
     }
     println!("{} shards, at most {most} lines in one", large.shards().count());
     for (name, fleet, publisher) in publishers {

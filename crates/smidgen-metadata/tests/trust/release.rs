@@ -1,5 +1,7 @@
 //! Releases in targets metadata: what is written is read, what is asked is answered, judged by a naive twin.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use smidgen_metadata::canonical::Value;
 use smidgen_metadata::{
@@ -111,11 +113,11 @@ fn a_client_reads_the_line_that_was_published() {
 fn a_line_answers_from_the_signed_history_alone() {
     let made = write_and_read(&line_of(37, 2));
     let newest = made.newest().unwrap().sequence;
-    assert_eq!((newest, made.history()[0].sequence), (37, 16));
+    assert_eq!((newest, made.history()[0].sequence), (37, 28));
     // 36 was critical: whoever skipped it skipped something critical, whoever has it did not.
     assert_eq!(made.highest_severity_skipped(35, newest), Severity::Critical);
     assert_eq!(made.highest_severity_skipped(36, newest), Severity::Routine);
-    assert_eq!(made.highest_severity_skipped(24, 35), Severity::Important);
+    assert_eq!(made.highest_severity_skipped(28, 35), Severity::Important);
     // The plugin's severity counts as the core's does.
     assert_eq!(made.highest_severity_skipped(32, 33), Severity::Feature);
     assert_eq!(made.highest_severity_skipped(37, 37), Severity::Routine);
@@ -125,9 +127,9 @@ fn a_line_answers_from_the_signed_history_alone() {
     assert_eq!(made.roll_back_from(37).unwrap().sequence, 36);
     assert_eq!(made.roll_back_from(36), None);
     // A build is known by its digest.
-    let own = made.find_build(&digest(24)).unwrap();
-    assert_eq!((own.sequence, own.withdrawn, own.version.as_str()), (24, false, "4.6.0"));
-    assert_eq!(own.plugins[0].to_string(), "metrics@1.8.0:feature");
+    let own = made.find_build(&digest(30)).unwrap();
+    assert_eq!((own.sequence, own.withdrawn, own.version.as_str()), (30, false, "4.7.2"));
+    assert_eq!(own.plugins[0].to_string(), "metrics@1.10.0:feature");
     assert_eq!(made.find_build(&digest(99)), None);
 }
 
@@ -135,13 +137,13 @@ fn a_line_answers_from_the_signed_history_alone() {
 fn what_the_history_has_forgotten_counts_as_critical() {
     let made = write_and_read(&line_of(100, 2));
     assert_eq!(made.history().len(), HISTORY_CAP);
-    assert_eq!(made.history()[0].sequence, 79);
-    assert_eq!(made.highest_severity_skipped(77, 79), Severity::Critical);
-    assert_eq!(made.highest_severity_skipped(78, 79), Severity::Routine);
+    assert_eq!(made.history()[0].sequence, 91);
+    assert_eq!(made.highest_severity_skipped(89, 91), Severity::Critical);
+    assert_eq!(made.highest_severity_skipped(90, 91), Severity::Routine);
     assert_eq!(made.highest_severity_skipped(0, 100), Severity::Critical);
     // The cut does not change what is left: versions of plugins are carried from the first entry on.
     let whole = line_of(100, 2);
-    assert_eq!(made.history(), &whole.history()[78..]);
+    assert_eq!(made.history(), &whole.history()[90..]);
     assert_eq!(write_and_read(&made), made);
 }
 
@@ -343,6 +345,8 @@ proptest! {
         // The twin keeps everything: (severity, withdrawn) by sequence.
         let mut made = Line::default();
         let mut told = Vec::new();
+        // What the cap leaves: what is listed, or carries the history, and the newest of the rest.
+        let mut known = BTreeSet::new();
         for (index, (core, metrics, withdrawn)) in story.iter().enumerate() {
             let sequence = index as u64 + 1;
             made.push(release(sequence, *core, *metrics), &line()).unwrap();
@@ -353,14 +357,22 @@ proptest! {
             }
             told.push((*core.max(metrics), *withdrawn));
             made = write_and_read(&made);
+            known.insert(sequence);
+            let mut kept: BTreeSet<u64> = made.releases().iter().map(|release| release.sequence).collect();
+            if kept.is_empty() {
+                kept.insert(sequence);
+            }
+            let rest: Vec<u64> = known.difference(&kept).copied().collect();
+            kept.extend(rest.iter().rev().take(HISTORY_CAP - kept.len()));
+            known = kept;
         }
-        let first_known = told.len().saturating_sub(HISTORY_CAP) as u64 + 1;
         let to = told.len() as u64;
         let skipped = told.iter().skip(from as usize).map(|(severity, _)| *severity).max().unwrap_or_default();
-        let forgotten = from < to && from + 1 < first_known;
+        let forgotten = (from + 1..=to).any(|sequence| !known.contains(&sequence));
         prop_assert_eq!(made.highest_severity_skipped(from, to), if forgotten { Severity::Critical } else { skipped });
-        for (index, (_, withdrawn)) in told.iter().enumerate().skip(first_known as usize - 1) {
-            prop_assert_eq!(made.find_build(&digest(index as u64 + 1)).unwrap().withdrawn, *withdrawn);
+        for (sequence, (_, withdrawn)) in (1..).zip(&told) {
+            let found = made.find_build(&digest(sequence)).map(|entry| entry.withdrawn);
+            prop_assert_eq!(found, known.contains(&sequence).then_some(*withdrawn));
         }
         prop_assert!(made.releases().iter().all(|release| !told[release.sequence as usize - 1].1));
         // Whatever clears: nothing that matters lies after it up to the newest, and every listed release before it would
@@ -368,7 +380,7 @@ proptest! {
         if let Some(cleared) = made.smallest_clearing(from, least) {
             let newest = made.newest().unwrap().sequence;
             let left = |sequence: u64| {
-                (sequence..newest).any(|index| told[index as usize].0 >= least || (index + 1 < first_known))
+                (sequence..newest).any(|index| told[index as usize].0 >= least || !known.contains(&(index + 1)))
             };
             prop_assert!(cleared.sequence > from && !left(cleared.sequence));
             let smaller = made.releases().iter().filter(|release| from < release.sequence && release.sequence < cleared.sequence);
