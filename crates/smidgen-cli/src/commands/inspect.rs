@@ -1,6 +1,7 @@
 //! `smidgen inspect`: says what is in a patch or in a file of signed metadata, trusting neither.
 
 mod account;
+mod delegations;
 mod metadata;
 mod patch;
 mod picture;

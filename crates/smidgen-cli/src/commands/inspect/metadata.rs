@@ -1,4 +1,4 @@
-//! What a metadata file says: role, keys, expiry, and the releases or files that it lists.
+//! What a metadata file says: role, keys, expiry, the releases or files that it lists, and to whom it delegates.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,6 +12,7 @@ use smidgen_metadata::{
     Root, Snapshot, Target, Targets, Timestamp, TimestampRole,
 };
 
+use super::delegations::{self, Delegation};
 use crate::quantity::{exact, table};
 
 const HOUR: i64 = 3600;
@@ -37,7 +38,7 @@ enum Content {
     Root { consistent_snapshot: bool, roles: Vec<RoleKeys> },
     Timestamp { repository: Option<String>, signed_at: Option<Timestamp>, files: Vec<File> },
     Snapshot { repository: Option<String>, files: Vec<File> },
-    Targets { lines: Vec<LineReport>, others: Vec<Other> },
+    Targets { lines: Vec<LineReport>, others: Vec<Other>, delegations: Vec<Delegation> },
 }
 
 #[derive(Serialize)]
@@ -87,7 +88,7 @@ impl Report {
     }
 
     fn read<R: Role>(
-        raw: &RawMetadata<'_'>,
+        raw: &RawMetadata<'_>,
         now: Timestamp,
         content: impl FnOnce(&R) -> Content,
     ) -> Result<Self> {
@@ -158,7 +159,7 @@ fn targets(targets: &Targets) -> Content {
     let others =
         targets.targets.iter().filter(|(path, _)| !prefixes.iter().any(|prefix| path.starts_with(prefix)));
     let others = others.map(|(path, target)| Other { path: path.clone(), length: target.length }).collect();
-    Content::Targets { lines, others }
+    Content::Targets { lines, others, delegations: delegations::of(targets.delegations.as_ref()) }
 }
 
 /// The build line that a target belongs to, as far as the target itself tells.
@@ -213,11 +214,12 @@ impl Content {
             Self::Snapshot { repository, files } => {
                 format!("{}{}", repository_line(repository.as_deref()), files_text(files))
             }
-            Self::Targets { lines, others } => {
+            Self::Targets { lines, others, delegations } => {
                 let mut text: String = lines.iter().map(LineReport::text).collect::<Vec<_>>().join("\n");
                 for other in others {
                     let _ = writeln!(text, "{} ({} bytes): not a release", other.path, exact(other.length));
                 }
+                text.push_str(&delegations::text(delegations));
                 if text.is_empty() {
                     text.push_str("lists nothing\n");
                 }
