@@ -29,6 +29,19 @@ pub(crate) struct KeyFolder {
     pub(crate) passphrase: PassphraseFile,
 }
 
+/// Where new keys go, and how they are kept.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct NewKeys {
+    /// The folder of keys; made when missing, never inside a repository.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys: PathBuf,
+    /// Encrypt new keys with a passphrase.
+    #[arg(long)]
+    pub(crate) encrypt: bool,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseFile,
+}
+
 /// Where the passphrase of encrypted keys is read from.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PassphraseFile {
@@ -47,6 +60,13 @@ impl KeyFolder {
     /// The keys, on a machine without the repository.
     pub(crate) fn open_offline(&self) -> Result<Keys> {
         Ok(Keys::open_offline(&self.keys)?.with_passphrases(self.passphrase.source()))
+    }
+}
+
+impl NewKeys {
+    /// With a passphrase that was given or is asked for twice, or as they are.
+    pub(crate) fn protection(&self) -> Result<Protection> {
+        self.passphrase.protection(self.encrypt)
     }
 }
 

@@ -6,42 +6,18 @@ mod scene;
 use std::path::Path;
 use std::time::Duration;
 
-use scene::crashing::{Moment, crash_at};
+use scene::copies::{assert_sound, copy_all};
+use scene::crashing::{MOMENTS, crash_at};
 use scene::{Scene, line, role};
 use smidgen_server::gc::{GcOptions, gc};
 use smidgen_server::publish::publish;
 use smidgen_server::repository::Repository;
 use smidgen_server::resign::{ResignScope, resign};
-use smidgen_server::verify::{Weight, verify};
 use smidgen_server::withdraw::{Which, WithdrawRequest, withdraw};
-
-const MOMENTS: [Moment; 3] = [Moment::Before, Moment::Within, Moment::After];
 
 /// Puts the repository back to what `copy` of it holds.
 fn restore(scene: &Scene, copy: &Path) {
-    let folder = scene.folder();
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            std::fs::remove_dir_all(path).unwrap();
-        } else {
-            std::fs::remove_file(path).unwrap();
-        }
-    }
-    copy_all(copy, &folder);
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_all(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
+    copy_all(copy, &scene.folder());
 }
 
 /// What a client sees: the listed sequences, after checking that everything listed is there and right.
@@ -49,12 +25,6 @@ fn view(scene: &Scene) -> Vec<u64> {
     let client = scene.client();
     client.check_everything(&line());
     client.sequences()
-}
-
-async fn assert_sound(scene: &Scene, what: &str) {
-    let report = verify(&scene.repository, &()).await;
-    let faults: Vec<_> = report.findings.iter().filter(|finding| finding.weight == Weight::Fault).collect();
-    assert!(faults.is_empty(), "{what}: {faults:#?}");
 }
 
 /// Lets `action` die at each of its steps in each moment; `before` and `after` are what clients may see then, and `after`

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use scene::Scene;
-use scene::crashing::{Moment, crash_at};
+use scene::copies::{assert_sound, copy_all};
+use scene::crashing::{MOMENTS, Moment, crash_at};
 use smidgen_metadata::{Limits, RoleKind, Timestamp, TrustedSet, VerifyError};
 use smidgen_server::ceremony::{
     CeremonyError, Change, Draft, InstallReport, Installed, Surprise, install, propose, rotate_release,
@@ -18,9 +19,7 @@ use smidgen_server::publish::publish;
 use smidgen_server::repository::Repository;
 use smidgen_server::resign::{ResignScope, resign};
 use smidgen_server::store::Store;
-use smidgen_server::verify::{Weight, verify};
 
-const MOMENTS: [Moment; 3] = [Moment::Before, Moment::Within, Moment::After];
 const DAY: i64 = 24 * 3600;
 
 /// A client with a memory: the newest root and timestamp that it has seen.
@@ -82,26 +81,6 @@ async fn signed(scene: &Scene, changes: &[Change]) -> Draft {
 
 async fn put(scene: &Scene, draft: &Draft) -> Result<InstallReport, CeremonyError> {
     install(&scene.repository, &scene.keys, draft, &()).await
-}
-
-async fn assert_sound(scene: &Scene, what: &str) {
-    let report = verify(&scene.repository, &()).await;
-    let faults: Vec<_> = report.findings.iter().filter(|finding| finding.weight == Weight::Fault).collect();
-    assert!(faults.is_empty(), "{what}: {faults:#?}");
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_all(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// Every file below `folder` with its content.

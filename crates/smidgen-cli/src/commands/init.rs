@@ -1,6 +1,5 @@
 //! `smidgen init`: makes keys and an empty signed repository.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -11,7 +10,7 @@ use smidgen_server::repository::{InitReport, Repository};
 use smidgen_server::store::Store;
 
 use crate::exit::Exit;
-use crate::key_folder::PassphraseFile;
+use crate::key_folder::NewKeys;
 use crate::publishing::Publishing;
 use crate::runtime;
 use crate::screen::Screen;
@@ -30,14 +29,8 @@ Examples:
 pub(crate) struct Init {
     /// The repository: a folder, made when missing, or a URL.
     repo: String,
-    /// Where the secret keys go, outside of the repository.
-    #[arg(long, value_name = "DIR")]
-    keys: PathBuf,
-    /// Encrypt the new keys with a passphrase.
-    #[arg(long)]
-    encrypt: bool,
     #[command(flatten)]
-    passphrase: PassphraseFile,
+    new: NewKeys,
     /// The repository's signed name [default: a random one].
     #[arg(long)]
     name: Option<Name>,
@@ -65,7 +58,7 @@ impl Init {
                 repo = self.repo,
                 root = report.root,
                 digest = report.root_sha256,
-                keys = self.keys.display(),
+                keys = self.new.keys.display(),
             )
         })?;
         Ok(Exit::Done)
@@ -73,10 +66,10 @@ impl Init {
 
     async fn init(&self, screen: &Screen) -> Result<InitReport> {
         let store = Store::create(&self.repo)?;
-        let protection = self.passphrase.protection(self.encrypt)?;
-        let keys = Keys::create_protected(&self.keys, &store, &protection)?;
+        let protection = self.new.protection()?;
+        let keys = Keys::create_protected(&self.new.keys, &store, &protection)?;
         let keys = match protection {
-            Protection::None => keys.with_passphrases(self.passphrase.source()),
+            Protection::None => keys.with_passphrases(self.new.passphrase.source()),
             Protection::Passphrase(given) => keys.with_passphrases(Arc::new(Passphrase(given))),
         };
         let repository = Repository::new(store);

@@ -6,14 +6,9 @@ use std::process::Command;
 use smidgen_metadata::Sha256;
 
 use crate::builds::build;
+use crate::judge::python;
 use crate::program::smidgen;
 use crate::server::Server;
-
-fn python() -> Option<std::path::PathBuf> {
-    let requirements =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../smidgen-metadata/tests/trust/requirements.txt");
-    smidgen_testkit::python_with(&requirements, Path::new(env!("CARGO_TARGET_TMPDIR")))
-}
 
 /// Publishes a build of a product and returns the path of its target and the digits of its line.
 fn publish(dir: &Path, product: &str, platform: &str, version: u64) -> (String, String) {

@@ -8,7 +8,9 @@ use std::process::Command;
 fn judge(group: &str, more: &[&str]) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
     let below = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let Some(python) = smidgen_testkit::python_with(&here.join("requirements.txt"), below) else { return };
+    // One list of packages for all judges, so that they are one version of the reference implementation.
+    let packages = here.join("../../../smidgen-metadata/tests/trust/requirements.txt");
+    let Some(python) = smidgen_testkit::python_with(&packages, below) else { return };
     let mut command = Command::new(python);
     command
         .arg(here.join("judge.py"))

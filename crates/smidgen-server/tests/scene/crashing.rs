@@ -25,6 +25,8 @@ pub(crate) enum Moment {
     After,
 }
 
+pub(crate) const MOMENTS: [Moment; 3] = [Moment::Before, Moment::Within, Moment::After];
+
 #[derive(Debug)]
 struct Crashing {
     inner: Arc<dyn ObjectStore>,

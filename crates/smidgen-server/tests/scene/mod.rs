@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail loudly")]
 
+pub(crate) mod copies;
 pub(crate) mod counting;
 pub(crate) mod crashing;
 

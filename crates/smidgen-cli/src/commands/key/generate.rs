@@ -9,7 +9,7 @@ use smidgen_server::keys::{KeyName, Keys};
 
 use super::draft::short;
 use crate::exit::Exit;
-use crate::key_folder::PassphraseFile;
+use crate::key_folder::NewKeys;
 use crate::screen::Screen;
 
 const EXAMPLES: &str = "\
@@ -26,14 +26,8 @@ Examples:
 pub(super) struct Generate {
     /// What it is called: lower-case letters, digits and hyphens.
     name: KeyName,
-    /// The folder of keys; made when missing, never inside a repository.
-    #[arg(long, value_name = "DIR")]
-    keys: PathBuf,
-    /// Encrypt it with a passphrase.
-    #[arg(long)]
-    encrypt: bool,
     #[command(flatten)]
-    passphrase: PassphraseFile,
+    new: NewKeys,
 }
 
 #[derive(Serialize)]
@@ -48,14 +42,14 @@ struct Report<'a> {
 impl Generate {
     pub(super) fn run(&self, screen: &Screen) -> Result<Exit> {
         let context = || format!("failed to make the key {}", self.name);
-        let protection = self.passphrase.protection(self.encrypt).with_context(context)?;
-        let keys = Keys::make_folder(&self.keys, None).with_context(context)?;
+        let protection = self.new.protection().with_context(context)?;
+        let keys = Keys::make_folder(&self.new.keys, None).with_context(context)?;
         let public = keys.generate(&self.name, &protection).with_context(context)?;
         let secret = keys.path(&self.name);
         let report = Report {
             name: &self.name,
             id: public.id().to_string(),
-            encrypted: self.encrypt,
+            encrypted: self.new.encrypt,
             public: secret.with_extension("pub"),
             secret,
         };
