@@ -129,11 +129,8 @@ mod tests {
             role("viewer-of-pictures", 1, true, paths("viewer-of-pictures/*/*/*/*/*")),
             role("plugins", 2, false, prefixes),
         ];
-        let roles = Delegations {
-            keys: Default::default(),
-            roles: Delegated::Roles(roles),
-            unknown: Object::new(),
-        };
+        let roles =
+            Delegations { keys: Default::default(), roles: Delegated::Roles(roles), unknown: Object::new() };
         insta::assert_snapshot!(text(&of(Some(&roles))));
         insta::assert_snapshot!(serde_json::to_string_pretty(&of(Some(&roles))).unwrap());
     }
