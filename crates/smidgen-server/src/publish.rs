@@ -90,11 +90,18 @@ pub struct PublishOptions {
     pub scratch: Option<PathBuf>,
 }
 
+impl PublishOptions {
+    /// Builds that a new one gets patches from, where nothing else is said.
+    pub const PREVIOUS: usize = 5;
+    /// Releases that a line lists, where nothing else is said.
+    pub const LISTED: usize = 1;
+}
+
 impl Default for PublishOptions {
     fn default() -> Self {
         Self {
-            previous: 5,
-            listed: 1,
+            previous: Self::PREVIOUS,
+            listed: Self::LISTED,
             codec: CodecChoice::Smallest,
             raw: true,
             budget: Budget::default(),

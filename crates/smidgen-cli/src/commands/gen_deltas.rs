@@ -47,10 +47,10 @@ pub(crate) struct GenDeltas {
     #[command(flatten)]
     keys: KeyFolder,
     /// Make patches from so many previous builds of each line.
-    #[arg(long, value_name = "N", default_value_t = PublishOptions::default().previous)]
+    #[arg(long, value_name = "N", default_value_t = PublishOptions::PREVIOUS)]
     previous: usize,
     /// Keep so many of the newest releases of a line listed.
-    #[arg(long, value_name = "N", default_value_t = PublishOptions::default().listed)]
+    #[arg(long, value_name = "N", default_value_t = PublishOptions::LISTED)]
     listed: usize,
     /// How patches are written down; auto keeps the smallest.
     #[arg(long, value_enum, default_value = "auto")]
