@@ -70,7 +70,10 @@ impl Bytes {
     #[inline]
     fn spell(&mut self, coder: &mut impl Coder, contexts: [u32; 2], set: usize, byte: u8) -> u8 {
         let [first, second] = contexts;
-        let hashes = [spread(first), spread(second.wrapping_add(0x1234_5677))];
+        let first = spread(first);
+        // A model of one context needs no other.
+        let second = if self.nibbles.both() { spread(second.wrapping_add(0x1234_5677)) } else { first };
+        let hashes = [first, second];
         let high = self.nibbles.code(coder, hashes, set << 1, usize::from(byte >> 4));
         let hashes = below(hashes, high);
         let low = self.nibbles.code(coder, hashes, set << 1 | 1, usize::from(byte & 15));

@@ -243,6 +243,7 @@ impl Extra {
     ) -> Option<Shape> {
         let end = start.saturating_add(run.len);
         let [before, second, third] = last.names();
+        let (after_one, after_three) = (fold(before, 1), fold(fold(fold(before, second), third), 3));
         let mut inside = out.get(at..).unwrap_or_default().iter().fold(0, spelled);
         loop {
             let (role, opcode, field, len) = match parse(out.get(at..).unwrap_or_default()) {
@@ -275,10 +276,9 @@ impl Extra {
                     return None;
                 }
                 let part = part_of(role.later(nth as u8));
-                let one = fold(inside, before);
-                let three = fold(fold(one, second), third);
+                let one = inside.wrapping_add(after_one);
                 let contexts = Contexts {
-                    recall: [fold(three, 3), fold(one, 1)],
+                    recall: [inside.wrapping_add(after_three), one],
                     halves: [fold(opcode.into(), 100 | part << 8), fold(one, 2)],
                 };
                 let index = out.len().wrapping_sub(start);

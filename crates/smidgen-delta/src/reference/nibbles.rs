@@ -129,6 +129,12 @@ impl Nibbles {
         slots.saturating_add((sets as u64).saturating_mul(size_of::<[u16; LEVELS]>() as u64))
     }
 
+    /// Whether there are two contexts.
+    #[inline]
+    pub(crate) fn both(&self) -> bool {
+        !self.weights.is_empty()
+    }
+
     /// Codes a symbol below 16 in contexts of these hashes, the broader first, with weights of `set`. A model of one context
     /// uses the first.
     #[inline]
