@@ -392,28 +392,39 @@ const OPERAND_LEN: [u8; 256] = {
     lens
 };
 
-/// Reads the instruction at the start of `code` if it is one of the plainest: at most REX in front, an opcode of one byte,
-/// ModRM or not, at most one byte of immediate. Says what [`parse`] says, sooner; `None` says nothing.
+/// Reads the instruction at the start of `code` if it is a plain one: at most REX in front, an opcode of one byte or of two,
+/// ModRM or not, an immediate of one byte or four. Says what [`parse`] says, sooner; `None` says nothing.
 #[inline]
 fn parse_plain(code: &[u8]) -> Option<Shape> {
-    let [first, second, third, fourth, ..] = *code.first_chunk::<MAX_LEN>()?;
-    let (skip, opcode, mod_rm, sib): (usize, _, _, _) =
-        if first & 0xF0 == 0x40 { (2, second, third, fourth) } else { (1, first, second, third) };
-    let name = u16::from(opcode);
-    let follows = *ONE.get(usize::from(opcode))?;
-    let immediate = match follows {
-        S => {
-            return Some(Shape {
-                len: skip.wrapping_add(1),
-                opcode: name,
-                field: Some((skip, Field::Short)),
-            });
-        }
-        M => 0,
-        MB => 1,
-        _ => return (follows == __).then_some(Shape { len: skip, opcode: name, field: None }),
+    let [first, second, third, fourth, fifth, ..] = *code.first_chunk::<MAX_LEN>()?;
+    let (skip, [opcode, mod_rm, sib, after]): (usize, _) = if first & 0xF0 == 0x40 {
+        (2, [second, third, fourth, fifth])
+    } else {
+        (1, [first, second, third, fourth])
     };
-    if opcode & 0xFE == 0xF6 {
+    let (skip, opcode, mod_rm, sib, follows, name) = if opcode == 0x0F {
+        (skip.wrapping_add(1), mod_rm, sib, after, *TWO.get(usize::from(mod_rm))?, 1 << 8 | u16::from(mod_rm))
+    } else {
+        (skip, opcode, mod_rm, sib, *ONE.get(usize::from(opcode))?, u16::from(opcode))
+    };
+    let shape = |len, kind: Option<Field>| Shape { len, opcode: name, field: kind.map(|kind| (skip, kind)) };
+    let immediate = match follows {
+        S => return Some(shape(skip.wrapping_add(1), Some(Field::Short))),
+        L => {
+            let kind = match name {
+                0xE8 => Field::Call,
+                0xE9 => Field::Jump,
+                _ => Field::Condition,
+            };
+            return Some(shape(skip.wrapping_add(4), Some(kind)));
+        }
+        M => 0_usize,
+        MB => 1,
+        MZ => 4,
+        _ => return (follows == __).then_some(shape(skip, None)),
+    };
+    // Opcodes of three bytes, and TEST among its kin.
+    if matches!(name, 0x138 | 0x13A | 0xF6 | 0xF7) {
         return None;
     }
     let operand = usize::from(*OPERAND_LEN.get(usize::from(mod_rm))?);
@@ -429,7 +440,7 @@ fn parse_plain(code: &[u8]) -> Option<Shape> {
         _ => Base::Other,
     };
     let kind = match displacement {
-        0 => None,
+        0 => (immediate == 4 && opcode != 0x69).then_some(Field::Immediate),
         1 => Some(Field::Near(base)),
         _ if mode == 0 => Some(Field::Operand),
         _ => Some(Field::Far(base)),
@@ -564,6 +575,17 @@ mod tests {
             }
         }
         assert!(plain > 0xFF_FFFF / 3, "{plain} are worth the trouble");
+        for start in 0..=0xFF_FFFF_u32 {
+            let [_, first, second, third] = start.to_be_bytes();
+            for front in [&[0x0F][..], &[0x48, 0x0F], &[0x41]] {
+                let mut code = [third.wrapping_mul(13) ^ second; MAX_LEN];
+                code[..front.len()].copy_from_slice(front);
+                code[front.len()..front.len() + 3].copy_from_slice(&[first, second, third]);
+                if let Some(shape) = parse_plain(&code) {
+                    assert_eq!(parse(&code), Parsed::Whole(shape), "{code:02x?}");
+                }
+            }
+        }
     }
 
     #[test]

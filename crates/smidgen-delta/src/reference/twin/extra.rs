@@ -159,10 +159,10 @@ impl Extra {
                 new.extend(value.to_le_bytes());
                 inside = fold(inside, value);
             } else {
-                let one = fold(inside, before[0]);
-                let three = fold(fold(one, before[1]), before[2]);
+                let three = fold(fold(fold(before[0], before[1]), before[2]), 3);
+                let one = inside.wrapping_add(fold(before[0], 1));
                 let contexts = Contexts {
-                    recall: [fold(three, 3), fold(one, 1)],
+                    recall: [inside.wrapping_add(three), one],
                     halves: [fold(opcode, 100 | part << 8), fold(one, 2)],
                 };
                 let byte = self.code.read(coder, &contexts, part);
