@@ -348,6 +348,19 @@ mod tests {
             (33, 0x1042, Class::UNWIND_DATA),
         ];
         assert_eq!(found(&data, Rule::Unwinding), expected);
+
+        // The same with fields of eight bytes.
+        data.truncate(16);
+        for word in [32_u32, 20, 0x40, 0, 0x10, 0] {
+            data.extend(word.to_le_bytes());
+        }
+        data.extend([8, 0x21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let expected = [
+            (20, 0x1000, Class::UNWIND_COMMON),
+            (24, 0x1058, Class::UNWIND_CODE),
+            (41, 0x104A, Class::UNWIND_DATA),
+        ];
+        assert_eq!(found(&data, Rule::Unwinding), expected);
     }
 
     #[test]

@@ -24,9 +24,12 @@ pub(crate) fn sweep(sweep: &mut Sweep<'_>) {
         }
         sweep.find(common, Form::Back, Anchor::Here(0), Class::UNWIND_COMMON);
         sweep.find(at.wrapping_add(8), Form::Word, Anchor::Here(0), Class::UNWIND_CODE);
-        // Augmentation data of four bytes is a pointer to language-specific data.
-        if sweep.bytes().get(at.wrapping_add(16)) == Some(&4) {
-            sweep.find(at.wrapping_add(17), Form::Word, Anchor::Here(0), Class::UNWIND_DATA);
+        // Augmentation data as long as a field is a pointer to language-specific data. Fields of eight bytes are known by the
+        // upper half of the first, which only continues its sign; that of the pointer stays as it is.
+        let is_long = matches!(sweep.word(at.wrapping_add(12)), Some(0 | u32::MAX));
+        let (data, field) = if is_long { (at.wrapping_add(24), 8) } else { (at.wrapping_add(16), 4) };
+        if sweep.bytes().get(data) == Some(&field) {
+            sweep.find(data.wrapping_add(1), Form::Word, Anchor::Here(0), Class::UNWIND_DATA);
         }
         at = at.wrapping_add(len as usize).wrapping_add(4);
     }

@@ -221,6 +221,11 @@ fn content(random: &mut Random, rule: &Rule, start: u64, len: u64) -> Vec<u8> {
                     rest[4] = 4;
                     rest[5..9].copy_from_slice(&(random.below(2000) as u32).to_le_bytes());
                 }
+                if rest.len() >= 17 && random.once_in(2) {
+                    rest[..4].copy_from_slice(&random.pick(&[0_u32, 1, u32::MAX]).to_le_bytes());
+                    rest[12] = 8;
+                    rest[13..17].copy_from_slice(&(random.below(2000) as u32).to_le_bytes());
+                }
                 bytes.extend(rest);
             }
             Rule::GoFunctions(_) => {

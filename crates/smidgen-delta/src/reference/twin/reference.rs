@@ -418,8 +418,10 @@ impl Search<'_> {
             }
             self.note(at + 4, BACK, Anchor::Here(0), 16);
             self.note(at + 8, WORD, Anchor::Here(0), 17);
-            if self.bytes(at + 16, at + 17) == Some(&[4]) {
-                self.note(at + 17, WORD, Anchor::Here(0), 18);
+            let is_long = matches!(self.word(at + 12), Some(0 | u32::MAX));
+            let (data, field) = if is_long { (at + 24, 8) } else { (at + 16, 4) };
+            if self.bytes(data, data + 1) == Some(&[field]) {
+                self.note(data + 1, WORD, Anchor::Here(0), 18);
             }
             at += len + 4;
         }
