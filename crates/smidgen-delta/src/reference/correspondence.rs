@@ -19,7 +19,7 @@ impl Span {
 
 /// The matches as a map from old addresses to new ones.
 pub(crate) struct Correspondence {
-    /// By old address, without overlap.
+    /// By old address; what overlaps is [`flatten`]ed.
     spans: Vec<Span>,
     /// For each stretch of old addresses, from that of the first span on, how many spans begin in front of it.
     index: Vec<u32>,
@@ -115,7 +115,8 @@ impl Correspondence {
     }
 }
 
-/// Removes overlaps: where two matches use the same old bytes, the longer one speaks for them.
+/// Removes overlaps: where two matches use the same old bytes, the longer one speaks for them. Each is held against the one
+/// before it alone, so an overlap of three can leave some: both sides agree on the map, and a worse guess costs bytes only.
 fn flatten(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort_unstable_by_key(|span| (span.old, std::cmp::Reverse(span.end), span.new));
     let mut flat: Vec<Span> = Vec::with_capacity(spans.len());

@@ -1,11 +1,11 @@
-//! A model of half bytes: each context keeps how probable the sixteen values are; two contexts are averaged with weights.
+//! A model of half bytes: each context keeps how probable the sixteen values are; two contexts are averaged with a weight.
 //!
-//! The probabilities of a context are those of all smaller values together, moved as a whole towards what came
-//! (adaptive cumulative frequencies of a binary-free kind; Giesen 2015 shows that mixtures of them stay valid). The weights
-//! are those that would have been best of late, learnt from what each context gave to the value that came (the mixture
-//! of experts of Vovk's aggregating algorithm, forgetting exponentially). They are kept apart by how well the contexts
-//! know their place, which does what escapes do in PPM (Cleary and Witten 1984): a context that was seen once counts
-//! little beside one that was seen often.
+//! A context keeps, for each value, how probable all smaller ones are together, and moves these bounds as a whole towards
+//! those of what came; an average of bounds is bounds again (Giesen, "Models for adaptive arithmetic coding", 2015).
+//! The weight is the one that would have been best of late, learnt from what each context gave to the value that came
+//! (the mixture of experts of Vovk's aggregating algorithm, forgetting exponentially). There is one for each degree to
+//! which the contexts know their place, which does what escapes do in PPM (Cleary and Witten 1984): a context that was
+//! seen once counts little beside one that was seen often.
 //!
 //! All in integers, so that every machine computes the same, and in loops over sixteen equal lanes, so that compilers
 //! make vector instructions of them.
