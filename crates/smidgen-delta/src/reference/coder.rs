@@ -164,9 +164,10 @@ impl Coder for Decoder<'_> {
         let unit = self.range >> 15;
         // The unit is never zero: the interval is kept wider than 48 bits.
         let place = self.code.checked_div(unit).unwrap_or(0).min(LAST) as u16;
-        let reached =
-            bounds.iter().fold(0_u16, |count, bound| count.wrapping_add(u16::from(*bound <= place)));
-        let symbol = usize::from(reached.wrapping_sub(1) & 15);
+        // The sign of a difference instead of a comparison: compilers then count in vectors.
+        let above =
+            bounds.iter().fold(0_u16, |count, bound| count.wrapping_add(place.wrapping_sub(*bound) >> 15));
+        let symbol = usize::from(15_u16.wrapping_sub(above) & 15);
         let (low, high) = share(bounds, symbol);
         let start = unit.wrapping_mul(low);
         self.code = self.code.wrapping_sub(start);

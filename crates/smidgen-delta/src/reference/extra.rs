@@ -246,9 +246,13 @@ impl Extra {
         let (after_one, after_three) = (fold(before, 1), fold(fold(fold(before, second), third), 3));
         let mut inside = out.get(at..).unwrap_or_default().iter().fold(0, spelled);
         loop {
-            let (role, opcode, field, len) = match parse(out.get(at..).unwrap_or_default()) {
-                Parsed::Whole(shape) => return Some(shape),
-                Parsed::Partial { role, opcode, field, len } => (role, opcode, field, len),
+            let (role, opcode, field, len) = match out.get(at..).unwrap_or_default() {
+                // Nothing to parse yet.
+                [] => (Role::Opcode, 0, None, 0),
+                begun => match parse(begun) {
+                    Parsed::Whole(shape) => return Some(shape),
+                    Parsed::Partial { role, opcode, field, len } => (role, opcode, field, len),
+                },
             };
             let index = out.len().wrapping_sub(start);
             // How many bytes of this role come.
