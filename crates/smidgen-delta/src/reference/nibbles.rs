@@ -145,24 +145,34 @@ impl Nibbles {
         set: usize,
         symbol: usize,
     ) -> usize {
+        if self.both() {
+            self.code_in_both(coder, hashes, set.wrapping_mul(LEVELS), symbol)
+        } else {
+            let [only, _] = hashes;
+            self.code_in_one(coder, only, symbol)
+        }
+    }
+
+    fn code_in_one(&mut self, coder: &mut impl Coder, hash: u32, symbol: usize) -> usize {
+        let known = self.look_up(hash);
+        let symbol = coder.code_symbol(&masked(known.bounds, &self.symbols), symbol) & 15;
+        let learnt = known.learn(hash, symbol, &self.symbols);
+        self.put(hash, learnt);
+        symbol
+    }
+
+    /// Codes a symbol in two contexts, with the weights from `set` on.
+    fn code_in_both(&mut self, coder: &mut impl Coder, hashes: [u32; 2], set: usize, symbol: usize) -> usize {
         let [first, second] = hashes;
-        let broad = self.look_up(first);
-        let weight = set.wrapping_mul(LEVELS);
-        let Some(weights) = self.weights.get(weight..weight.wrapping_add(LEVELS)) else {
-            let symbol = coder.code_symbol(&masked(broad.bounds, &self.symbols), symbol) & 15;
-            let learnt = broad.learn(first, symbol, &self.symbols);
-            self.put(first, learnt);
-            return symbol;
-        };
-        let narrow = self.look_up(second);
-        let level = level(narrow.count) << 2 | level(broad.count);
-        let share = weights.get(level).copied().unwrap_or(0);
-        let bounds = mix(broad.bounds, narrow.bounds, share, &self.symbols);
+        let (broad, narrow) = (self.look_up(first), self.look_up(second));
+        let place = set.wrapping_add(level(narrow.count) << 2 | level(broad.count));
+        let weight = self.weights.get(place).copied().unwrap_or(0);
+        let bounds = mix(broad.bounds, narrow.bounds, weight, &self.symbols);
         let symbol = coder.code_symbol(&bounds, symbol) & 15;
-        let share = weigh(share, chance(broad.bounds, symbol), chance(narrow.bounds, symbol));
+        let weight = weigh(weight, chance(broad.bounds, symbol), chance(narrow.bounds, symbol));
         let learnt = [broad.learn(first, symbol, &self.symbols), narrow.learn(second, symbol, &self.symbols)];
-        if let Some(weight) = self.weights.get_mut(weight.wrapping_add(level)) {
-            *weight = share;
+        if let Some(slot) = self.weights.get_mut(place) {
+            *slot = weight;
         }
         for (hash, learnt) in hashes.into_iter().zip(learnt) {
             self.put(hash, learnt);
