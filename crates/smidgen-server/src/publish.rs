@@ -12,6 +12,7 @@ mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
@@ -296,8 +297,27 @@ async fn publish_group(
     Err(PublishError::Outrun { attempts: ATTEMPTS })
 }
 
-/// Makes sure that the repository or shard exists and that targets delegate the products.
+/// Makes sure that the repository or shard exists and that targets delegate the products. Where there are no locks, another
+/// publisher may be at the same: then what it made is looked at.
 async fn prepare(
+    home: &Repository,
+    part: &Repository,
+    keys: &Keys,
+    lines: &BTreeSet<BuildLine>,
+    reporter: &dyn Reporter,
+) -> Result<State, PublishError> {
+    for attempt in 0..ATTEMPTS {
+        match prepare_once(home, part, keys, lines, reporter).await {
+            Err(PublishError::Repository(error)) if error.is_conflict() => {
+                tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 10)).await;
+            }
+            prepared => return prepared,
+        }
+    }
+    Err(PublishError::Outrun { attempts: ATTEMPTS })
+}
+
+async fn prepare_once(
     home: &Repository,
     part: &Repository,
     keys: &Keys,
