@@ -50,6 +50,20 @@ fn outcome(patch: &[u8], old: &[u8], limits: &Limits) -> Result<(), (String, Fau
     applied.map(drop)
 }
 
+/// What the message must contain, the fault, and what is changed in an honest patch.
+type Lie = (&'static str, Fault, fn(&mut Parts));
+
+/// Tells each lie by itself, in an honest patch of `old`.
+fn judge(honest: &Parts, old: &[u8], lies: &[Lie]) {
+    for (index, (expected, fault, lie)) in lies.iter().enumerate() {
+        let mut parts = honest.clone();
+        lie(&mut parts);
+        let (message, found) = outcome(&parts.build(), old, &Limits::default()).unwrap_err();
+        assert!(message.contains(expected), "lie {index}: {message}\nexpected: {expected}");
+        assert_eq!(found, *fault, "lie {index}: {message}");
+    }
+}
+
 fn files() -> (Vec<u8>, Vec<u8>) {
     let mut seeded = Seeded(11);
     let old = seeded.program(6000);
@@ -68,7 +82,6 @@ fn every_lie_in_a_field_is_named() {
     assert!(!honest.raw(11).is_empty(), "a small patch has its changes in one section");
     let honest = honest.with_sorted_changes();
     assert!(outcome(&honest.build(), &old, &Limits::default()).is_ok());
-    type Lie = (&'static str, Fault, fn(&mut Parts));
     let lies: &[Lie] = &[
         ("not a smidgen patch", Fault::PatchDamaged, |p| p.magic = *b"BSDI"),
         ("container version 2", Fault::PatchUnsupported, |p| p.version = 2),
@@ -127,13 +140,7 @@ fn every_lie_in_a_field_is_named() {
         ("\"run lens\" is used up", Fault::PatchDamaged, |p| p.set_raw(5, &p.raw(5)[..1])),
         ("run lens", Fault::PatchDamaged, |p| p.set_raw(4, &[p.raw(4), vec![0x87, 0x7F]].concat())),
     ];
-    for (index, (expected, fault, lie)) in lies.iter().enumerate() {
-        let mut parts = honest.clone();
-        lie(&mut parts);
-        let (message, found) = outcome(&parts.build(), &old, &Limits::default()).unwrap_err();
-        assert!(message.contains(expected), "lie {index}: {message}\nexpected: {expected}");
-        assert_eq!(found, *fault, "lie {index}: {message}");
-    }
+    judge(&honest, &old, lies);
 }
 
 /// What a plan says is held against the plan itself in `reference/plan.rs`, field by field; here is what the container says
@@ -155,7 +162,6 @@ fn every_lie_about_a_reference_aware_patch_is_named() {
         [PLAN, REFERENCES, ADD, EXTRA]
     );
     assert!(outcome(&honest.build(), &old, &Limits::default()).is_ok());
-    type Lie = (&'static str, Fault, fn(&mut Parts));
     let lies: &[Lie] = &[
         ("section \"plan\", which codec classic does not take", Fault::PatchDamaged, |p| p.codec = 1),
         ("section \"plan\", which codec bidiff does not take", Fault::PatchDamaged, |p| p.codec = 2),
@@ -200,13 +206,7 @@ fn every_lie_about_a_reference_aware_patch_is_named() {
         }),
         ("\"extra (coded)\" is not used up", Fault::PatchDamaged, |p| section(p, EXTRA).2.extend([0; 9])),
     ];
-    for (index, (expected, fault, lie)) in lies.iter().enumerate() {
-        let mut parts = honest.clone();
-        lie(&mut parts);
-        let (message, found) = outcome(&parts.build(), &old, &Limits::default()).unwrap_err();
-        assert!(message.contains(expected), "lie {index}: {message}\nexpected: {expected}");
-        assert_eq!(found, *fault, "lie {index}: {message}");
-    }
+    judge(&honest, &old, lies);
     // A section that is cut short reads as if zeros followed, and makes another file or contradicts the others.
     for kind in [PLAN, REFERENCES, ADD, EXTRA] {
         let len = section(&mut honest.clone(), kind).2.len();

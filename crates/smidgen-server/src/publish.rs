@@ -297,8 +297,10 @@ async fn publish_group(
     Err(PublishError::Outrun { attempts: ATTEMPTS })
 }
 
-/// Makes sure that the repository or shard exists and that targets delegate the products. Where there are no locks, another
-/// publisher may be at the same: then what it made is looked at.
+/// Makes sure that the repository or shard exists and that targets delegate the products.
+///
+/// In a store without locks, another publisher may do the same at once and be first; this one then reads again and finds it
+/// done, or nearly: the role is written before the timestamp that makes it count, hence the growing pauses.
 async fn prepare(
     home: &Repository,
     part: &Repository,

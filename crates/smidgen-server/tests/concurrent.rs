@@ -41,6 +41,7 @@ async fn publishers_of_one_line_at_once_all_get_listed_with_patches_between_them
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_bucket_without_locks_lists_everybody_too() {
+    // Nobody added the product before: all four do, and three of them come too late.
     let scene = Scene::bare();
     let bucket = std::sync::Arc::new(InMemory::new());
     let repository =

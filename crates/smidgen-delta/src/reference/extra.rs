@@ -1,7 +1,8 @@
 //! Extra: bytes of the new file that no match explains, guessed from what stands before them.
 //!
 //! Inside code the decoder reads along: it knows which part of an instruction comes next, and the displacement of a
-//! call or of an operand is coded as the address that it leads to, so that all calls of one function look alike. An instruction that came before in the same place is recalled as a whole.
+//! call or of an operand is coded as the address that it leads to, so that all calls of one function look alike. An
+//! instruction that came before in the same place is recalled as a whole.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{

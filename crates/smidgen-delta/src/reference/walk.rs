@@ -358,6 +358,8 @@ impl<'p> Walk<'p> {
         } else {
             old.read(bytes, stretch.old_offset).map_err(ApplyError::OldUnreadable)?;
             let (from, to) = (stretch.old_offset, stretch.old_end());
+            // The encoder looks at all of them first, to see whether they rest. What does is never found by the decoder,
+            // which is what makes it fast, so the encoder looks again as the decoder will.
             if !truth.is_empty() {
                 self.finder.find(old, from, to, None, &mut self.found)?;
             }

@@ -113,8 +113,8 @@ fn seek(from: u32, to: u32) -> i64 {
 /// Bytes of a piece that is chosen for by itself, at least.
 const PIECE: usize = 1 << 20;
 
-/// In the middle of a stretch that was carried over for so long, the cheapest way is in it, wherever it comes from and goes: there
-/// the file is cut into pieces.
+/// In the middle of a stretch that was carried over for so long, the cheapest way is in it, wherever it comes from and
+/// goes: there the file is cut into pieces.
 const SURE: usize = 4096;
 
 /// A piece of the new file.

@@ -13,8 +13,8 @@ use crate::diff::jobs;
 /// Bytes that are hashed.
 pub(super) const PIECE: usize = 8;
 
-/// The hashes are worked on in ranges, side by side; one after the other where there are more pieces than this to each, so that
-/// what is written to is not all over the memory.
+/// The hashes are worked on in ranges, side by side; one after the other where there are more pieces than this to each,
+/// so that what is written to is not all over the memory.
 const LOG_RANGE: u32 = 22;
 
 /// The most ranges.
