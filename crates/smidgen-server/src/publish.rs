@@ -12,7 +12,6 @@ mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
@@ -300,7 +299,7 @@ async fn publish_group(
 /// Makes sure that the repository or shard exists and that targets delegate the products.
 ///
 /// In a store without locks, another publisher may do the same at once and be first; this one then reads again and finds it
-/// done, or nearly: the role is written before the timestamp that makes it count, hence the growing pauses.
+/// done.
 async fn prepare(
     home: &Repository,
     part: &Repository,
@@ -308,11 +307,9 @@ async fn prepare(
     lines: &BTreeSet<BuildLine>,
     reporter: &dyn Reporter,
 ) -> Result<State, PublishError> {
-    for attempt in 0..ATTEMPTS {
+    for _ in 0..ATTEMPTS {
         match prepare_once(home, part, keys, lines, reporter).await {
-            Err(PublishError::Repository(error)) if error.is_conflict() => {
-                tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 10)).await;
-            }
+            Err(PublishError::Repository(error)) if error.is_conflict() => {}
             prepared => return prepared,
         }
     }
