@@ -13,6 +13,7 @@ mod aarch64;
 mod account;
 mod add;
 mod bytes;
+mod chained;
 mod coder;
 mod content;
 mod control;

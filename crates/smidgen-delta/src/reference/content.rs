@@ -32,6 +32,7 @@ impl Content {
             Some(Rule::Unwinding) => Self::Data(3),
             Some(Rule::GoFunctions(_)) => Self::Data(4),
             Some(Rule::Rebases { .. }) => Self::Data(5),
+            Some(Rule::Chained { .. }) => Self::Data(6),
         }
     }
 }

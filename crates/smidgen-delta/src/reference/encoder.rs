@@ -18,6 +18,7 @@ use crate::{
 
 mod candidates;
 mod carried;
+mod chains;
 mod choice;
 mod elf;
 mod go;

@@ -20,6 +20,10 @@ pub(crate) enum Form {
     Back,
     /// Three bytes of seven bits, lowest first; all but the last have their top bit set.
     Leb,
+    /// The lower 36 bits of eight bytes, little-endian.
+    Link,
+    /// Three bytes, little-endian.
+    Ordinal,
     /// aarch64 B and BL: 26 bits, in words.
     Branch26,
     /// aarch64 B.cond, CBZ, LDR literal: 19 bits from bit 5, in words.
@@ -47,8 +51,8 @@ impl Form {
     pub(crate) fn len(self) -> usize {
         match self {
             Self::Byte => 1,
-            Self::Leb => 3,
-            Self::Long => 8,
+            Self::Leb | Self::Ordinal => 3,
+            Self::Long | Self::Link => 8,
             _ => 4,
         }
     }
@@ -59,6 +63,8 @@ impl Form {
             Self::Byte => 8,
             Self::Word | Self::Unsigned | Self::Quad | Self::Back => 32,
             Self::Long => 64,
+            Self::Link => 36,
+            Self::Ordinal => 24,
             Self::Branch26 => 26,
             Self::Branch19 => 19,
             Self::Branch14 => 14,
@@ -74,8 +80,15 @@ impl Form {
     pub(crate) fn read(self, field: &[u8]) -> u64 {
         let raw = self.raw(field);
         match self {
-            Self::Byte | Self::Word | Self::Unsigned | Self::Quad | Self::Back | Self::Long => raw,
+            Self::Byte
+            | Self::Ordinal
+            | Self::Word
+            | Self::Unsigned
+            | Self::Quad
+            | Self::Back
+            | Self::Long => raw,
             Self::Leb => raw & 0x7F | raw >> 1 & 0x3F80 | raw >> 2 & 0x1F_C000,
+            Self::Link => raw & 0xF_FFFF_FFFF,
             Self::Branch26 => raw & 0x03FF_FFFF,
             Self::Branch19 => raw >> 5 & 0x7_FFFF,
             Self::Branch14 => raw >> 5 & 0x3FFF,
@@ -90,10 +103,15 @@ impl Form {
     pub(crate) fn write(self, field: &mut [u8], value: u64) {
         let raw = self.raw(field);
         let (mask, bits) = match self {
-            Self::Byte | Self::Word | Self::Unsigned | Self::Quad | Self::Back | Self::Long => {
-                (u64::MAX, value)
-            }
+            Self::Byte
+            | Self::Ordinal
+            | Self::Word
+            | Self::Unsigned
+            | Self::Quad
+            | Self::Back
+            | Self::Long => (u64::MAX, value),
             Self::Leb => (0x7F_7F7F, value & 0x7F | (value & 0x3F80) << 1 | (value & 0x1F_C000) << 2),
+            Self::Link => (0xF_FFFF_FFFF, value),
             Self::Branch26 => (0x03FF_FFFF, value),
             Self::Branch19 => (0x7_FFFF << 5, value << 5),
             Self::Branch14 => (0x3FFF << 5, value << 5),
@@ -136,7 +154,13 @@ impl Form {
         match self {
             Self::Byte => anchor.wrapping_add(signed(8)),
             Self::Word => anchor.wrapping_add(signed(32)),
-            Self::Unsigned | Self::Long | Self::Leb | Self::Pair | Self::Near => anchor.wrapping_add(value),
+            Self::Unsigned
+            | Self::Long
+            | Self::Link
+            | Self::Ordinal
+            | Self::Leb
+            | Self::Pair
+            | Self::Near => anchor.wrapping_add(value),
             Self::Quad => anchor.wrapping_add(value << 2),
             Self::Back => anchor.wrapping_sub(value),
             Self::Branch26 => anchor.wrapping_add(signed(26) << 2),
@@ -156,6 +180,8 @@ impl Form {
             | Self::Word
             | Self::Unsigned
             | Self::Long
+            | Self::Link
+            | Self::Ordinal
             | Self::Leb
             | Self::Adr
             | Self::Pair
@@ -233,6 +259,8 @@ impl Class {
     pub(crate) const GO_DATA: Self = Self(28);
 
     pub(crate) const REBASE: Self = Self(29);
+    pub(crate) const CHAINED: Self = Self(30);
+    pub(crate) const BOUND: Self = Self(31);
 
     pub(crate) const BRANCH: Self = Self(32);
     pub(crate) const BRANCH_LINK: Self = Self(33);
@@ -313,6 +341,8 @@ impl Class {
             27 => "Go: other table",
             28 => "Go: data",
             29 => "rebase",
+            30 => "chained pointer",
+            31 => "bound symbol",
             32 => "branch",
             33 => "branch with link",
             34 => "conditional branch",
@@ -399,7 +429,7 @@ impl Inside {
 mod tests {
     use super::*;
 
-    const FORMS: [Form; 18] = [
+    const FORMS: [Form; 20] = [
         Form::Pair,
         Form::Near,
         Form::Byte,
@@ -409,6 +439,8 @@ mod tests {
         Form::Quad,
         Form::Back,
         Form::Leb,
+        Form::Link,
+        Form::Ordinal,
         Form::Branch26,
         Form::Branch19,
         Form::Branch14,
@@ -423,7 +455,7 @@ mod tests {
     /// What each form holds, from the manuals: field, anchor, referent.
     #[test]
     fn fields_lead_where_the_manuals_say() {
-        let vectors: [(Form, &[u8], u64, u64); 12] = [
+        let vectors: [(Form, &[u8], u64, u64); 13] = [
             (Form::Byte, &[0xFE], 0x1002, 0x1000),
             (Form::Word, &[0xFC, 0xFF, 0xFF, 0xFF], 0x1004, 0x1000),
             (Form::Unsigned, &[0, 0, 0, 0x80], 0x1000, 0x8000_1000),
@@ -431,6 +463,7 @@ mod tests {
             (Form::Back, &[0x10, 0, 0, 0], 0x1010, 0x1000),
             (Form::Long, &[1, 2, 3, 4, 5, 6, 7, 8], 0, 0x0807_0605_0403_0201),
             (Form::Leb, &[0x81, 0x82, 0x03], 0x10_0000, 0x10_C101),
+            (Form::Link, &[0x10, 2, 3, 4, 0xF5, 0x80, 0x10, 0], 0x10, 0x5_0403_0220),
             // bl #-4; b.ne #8; tbz w0, #0, #12; adr x0, #5; adrp x1, #0x3000
             (Form::Branch26, &[0xFF, 0xFF, 0xFF, 0x97], 0x1000, 0xFFC),
             (Form::Branch19, &[0x41, 0, 0, 0x54], 0x1000, 0x1008),

@@ -172,13 +172,14 @@ mod kind {
     pub(super) const GO_FUNCTIONS: u32 = 5;
     pub(super) const REBASES: u32 = 6;
     pub(super) const SORTED: u32 = 7;
+    pub(super) const CHAINED: u32 = 8;
 }
 
 #[derive(Default)]
 struct RegionModels {
     gap: Number,
     len: Number,
-    kind: Symbol<3, 8>,
+    kind: Symbol<4, 16>,
     flag: Number,
     count: Number,
     at: Number,
@@ -225,6 +226,7 @@ impl RegionModels {
                 Some(Rule::Unwinding) => kind::UNWINDING,
                 Some(Rule::GoFunctions(_)) => kind::GO_FUNCTIONS,
                 Some(Rule::Rebases { .. }) => kind::REBASES,
+                Some(Rule::Chained { .. }) => kind::CHAINED,
             },
         );
         match kind {
@@ -275,6 +277,14 @@ impl RegionModels {
                 Ok(Rule::Rebases {
                     bases: (0..count).map(|index| self.code_base(coder, base(index))).collect(),
                 })
+            }
+            kind::CHAINED => {
+                let wanted = match wanted {
+                    Some(Rule::Chained { base }) => *base,
+                    _ => None,
+                };
+                let counts = self.code_flag(coder, wanted.is_some());
+                Ok(Rule::Chained { base: counts.then(|| self.code_base(coder, wanted.unwrap_or(0))) })
             }
             _ => Err(Wrong("has a rule that this version does not know")),
         }
@@ -424,7 +434,9 @@ mod tests {
                     100,
                     Rule::GoFunctions(GoBases { text: 1, names: 2, tables: 3, units: 4, data: 5 }),
                 ),
-                region(2000, 8000, Rule::Rebases { bases: vec![0x1000, 0x40_0000] }),
+                region(2000, 7000, Rule::Rebases { bases: vec![0x1000, 0x40_0000] }),
+                region(9000, 500, Rule::Chained { base: Some(0x1000) }),
+                region(9600, 400, Rule::Chained { base: None }),
             ],
             matches: vec![
                 Match { old_offset: 0, new_offset: 5, len: 100 },
@@ -449,7 +461,7 @@ mod tests {
     #[test]
     fn a_plan_with_every_rule_reads_back() {
         let plan = sample();
-        assert_eq!(read_back(&plan, Plan::raw_size(9, 4)), Ok(plan));
+        assert_eq!(read_back(&plan, Plan::raw_size(11, 4)), Ok(plan));
     }
 
     #[test]
@@ -512,7 +524,7 @@ mod tests {
         let many: Vec<Region> = (0..=MAX_REGIONS as u64).map(region).collect();
         assert_eq!(wrong(&|plan| plan.regions = many.clone()), Err("has too many regions"));
         let counts = Err(Wrong("has other counts than its raw size says"));
-        assert_eq!(read_back(&sample(), Plan::raw_size(9, 5)), counts);
+        assert_eq!(read_back(&sample(), Plan::raw_size(11, 5)), counts);
         assert_eq!(read_back(&sample(), 0), counts);
     }
 
@@ -520,7 +532,7 @@ mod tests {
     fn segments_that_overlap_are_dropped() {
         let mut plan = sample();
         plan.old.segments.push(segment(0, 10, 0x40_0001));
-        let read = read_back(&plan, Plan::raw_size(9, 4)).unwrap();
+        let read = read_back(&plan, Plan::raw_size(11, 4)).unwrap();
         assert_eq!(read.old, sample().old);
     }
 

@@ -123,6 +123,11 @@ pub(crate) enum Rule {
         /// The addresses of the segments, by ordinal, at most [`MAX_BASES`].
         bases: Vec<u64>,
     },
+    /// Mach-O's chained pointers.
+    Chained {
+        /// Address that they count from, if they do.
+        base: Option<u64>,
+    },
 }
 
 /// The most segments that opcodes can name here.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{
-    aarch64, data,
+    aarch64, chained, data,
     field::{Anchor, Class, Form, Inside, Reference},
     go, rebases,
     region::{Layout, Region, Rule, Segment},
@@ -76,6 +76,7 @@ impl<'a> Sweep<'a> {
             Rule::Unwinding => unwinding::sweep(&mut sweep),
             Rule::GoFunctions(bases) => go::sweep(&mut sweep, bases),
             Rule::Rebases { bases } => rebases::sweep(&mut sweep, bases),
+            Rule::Chained { base } => chained::sweep(&mut sweep, *base),
         }
     }
 
@@ -119,6 +120,12 @@ impl<'a> Sweep<'a> {
     pub(crate) fn word(&self, place: usize) -> Option<u32> {
         let bytes = self.window.bytes.get(place..)?.first_chunk()?;
         Some(u32::from_le_bytes(*bytes))
+    }
+
+    /// The 64-bit word at a place.
+    pub(crate) fn long(&self, place: usize) -> Option<u64> {
+        let bytes = self.window.bytes.get(place..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*bytes))
     }
 
     /// Notes the field at `place` if it lies in the stretch and refers to the image; says whether it did.
@@ -237,7 +244,7 @@ mod tests {
         );
         let places: Vec<_> = found.iter().map(|found| (found.offset, found.referent, found.class)).collect();
         // A stretch finds what the whole does, where no reference crosses its edges.
-        let step = if matches!(region.rule, Rule::Words(_)) { 8 } else { 1 };
+        let step = if matches!(region.rule, Rule::Words(_) | Rule::Chained { .. }) { 8 } else { 1 };
         for cut in (0..=len).step_by(step) {
             let mut pieces = Vec::new();
             for (from, to) in [(0, cut), (cut, len)] {
@@ -386,6 +393,25 @@ mod tests {
             (48, 0x1407, Class::GO_DATA),
         ];
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn chained_pointers_are_told_by_what_else_they_hold() {
+        let next = 2 << 51;
+        let words = [
+            next | 0x80 << 36 | 0x100, // one of a chain, with upper bits of its own
+            0x100,                     // a small number
+            next | 1 << 44 | 0x100,    // a bit that has no meaning
+            next | 0xA000,             // leads outside
+            1 << 63 | next | 77,       // bound to a symbol
+            1 << 36 | 0x200,           // the last of its page
+        ];
+        let data: Vec<u8> = words.iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
+        let expected = [(0, 0x1100, Class::CHAINED), (32, 77, Class::BOUND), (40, 0x1200, Class::CHAINED)];
+        assert_eq!(found(&data, Rule::Chained { base: Some(0x1000) }), expected);
+        let expected = [(0, 0x1100, Class::CHAINED), (8, 5, Class::BOUND)];
+        let addresses = [next | 0x1100, 1 << 63 | 5].map(u64::to_le_bytes).concat();
+        assert_eq!(found(&addresses, Rule::Chained { base: None }), expected);
     }
 
     #[test]

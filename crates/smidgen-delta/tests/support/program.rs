@@ -30,15 +30,18 @@ pub(crate) enum Container {
     Elf,
     Pe,
     MachO,
+    /// Mach-O whose pointers are chained.
+    Chained,
 }
 
 /// Every kind of image.
-pub(crate) const KINDS: [(Container, Machine); 5] = [
+pub(crate) const KINDS: [(Container, Machine); 6] = [
     (Container::Elf, Machine::X86_64),
     (Container::Elf, Machine::Aarch64),
     (Container::Pe, Machine::X86_64),
     (Container::MachO, Machine::Aarch64),
     (Container::MachO, Machine::X86_64),
+    (Container::Chained, Machine::Aarch64),
 ];
 
 /// A piece of a function.
@@ -157,7 +160,14 @@ impl Program {
         match container {
             Container::Elf => elf(&mut file, machine, data, &functions),
             Container::Pe => pe(&mut file, machine, data, &functions),
-            Container::MachO => mach_o(&mut file, machine, data, &functions),
+            Container::MachO => {
+                let opcodes = rebase(&file, data);
+                mach_o(&mut file, machine, data, &functions, 0x8000_0022, &opcodes);
+            }
+            Container::Chained => {
+                let starts = chain(&mut file, data);
+                mach_o(&mut file, machine, data, &functions, 0x8000_0034, &starts);
+            }
         }
         file
     }
@@ -305,13 +315,51 @@ fn pe(file: &mut Vec<u8>, machine: Machine, data: usize, functions: &[(usize, us
     }
 }
 
-/// Opcodes that rebase the pointers, symbols of the functions, and the load commands.
-fn mach_o(file: &mut Vec<u8>, machine: Machine, data: usize, functions: &[(usize, usize)]) {
-    let rebases = file.len();
-    for place in (data..rebases).step_by(8) {
+/// Opcodes that rebase the pointers.
+fn rebase(file: &[u8], data: usize) -> Vec<u8> {
+    let opcodes = |place: usize| {
         let [low, middle, high] = [place, place >> 7, place >> 14].map(|part| part as u8);
-        file.extend([0x20, low | 0x80, middle | 0x80, high & 0x7F, 0x51]);
+        [0x20, low | 0x80, middle | 0x80, high & 0x7F, 0x51]
+    };
+    (data..file.len()).step_by(8).flat_map(opcodes).collect()
+}
+
+/// Chains the pointers, and says where the chains start: they count from the first byte of the file.
+fn chain(file: &mut [u8], data: usize) -> Vec<u8> {
+    const PAGE: usize = 0x1000;
+    let end = file.len();
+    for place in (data..end).step_by(8) {
+        let referent = u64::from_le_bytes(file[place..place + 8].try_into().unwrap()) - BASE;
+        let next = if place + 8 < end && (place + 8) % PAGE != 0 { 2 << 51 } else { 0 };
+        put_longs(file, place, &[referent | next]);
     }
+    let pages = end.div_ceil(PAGE);
+    let mut table = vec![0; 16];
+    // Where the starts are; one segment, whose starts follow; then their length, the pages' size, the kind of pointer.
+    put_words(&mut table, 4, &[8, 1, 8]);
+    table.extend((22 + 2 * pages as u32).to_le_bytes());
+    table.extend([0, 0x10, 6, 0]);
+    table.resize(table.len() + 12, 0);
+    table.extend((pages as u16).to_le_bytes());
+    for page in (0..end).step_by(PAGE) {
+        let first = data.max(page);
+        let start = if first < end.min(page + PAGE) { (first - page) as u16 } else { 0xFFFF };
+        table.extend(start.to_le_bytes());
+    }
+    table
+}
+
+/// What says where the pointers are, symbols of the functions, and the load commands.
+fn mach_o(
+    file: &mut Vec<u8>,
+    machine: Machine,
+    data: usize,
+    functions: &[(usize, usize)],
+    command: u32,
+    pointers: &[u8],
+) {
+    let rebases = file.len();
+    file.extend(pointers);
     let rebases_end = file.len();
     file.resize(file.len().next_multiple_of(8), 0);
     let symbols = file.len();
@@ -340,5 +388,5 @@ fn mach_o(file: &mut Vec<u8>, machine: Machine, data: usize, functions: &[(usize
     let symbol_table = segment + 72 + 160;
     put_words(file, symbol_table, &[0x2, 24, symbols as u32, functions.len() as u32]);
     let info = symbol_table + 24;
-    put_words(file, info, &[0x8000_0022, 48, rebases as u32, (rebases_end - rebases) as u32]);
+    put_words(file, info, &[command, 48, rebases as u32, (rebases_end - rebases) as u32]);
 }

@@ -1,7 +1,9 @@
-//! Mach-O of 64 bits (`mach-o/loader.h`): segments, a rule for each section, and the opcodes that rebase pointers.
+//! Mach-O of 64 bits (`mach-o/loader.h`): segments, a rule for each section, and the opcodes that rebase pointers or the chains
+//! that they form.
 
 use super::{
     super::region::{Holds, MAX_BASES, RecordField, Rule, Segment, Words},
+    chains::{self, Chains},
     image::Image,
     numbers::{text_at, u32_at, u64_at},
 };
@@ -16,6 +18,7 @@ mod command {
     pub(super) const SEGMENT: u32 = 0x19;
     pub(super) const DYLD_INFO: u32 = 0x22;
     pub(super) const DYLD_INFO_ONLY: u32 = 0x8000_0022;
+    pub(super) const DYLD_CHAINED_FIXUPS: u32 = 0x8000_0034;
 }
 
 /// Flags of a section: it holds instructions, only or among others.
@@ -50,14 +53,19 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
         });
     }
     let bases: Vec<u64> = segments.iter().map(|segment| segment.address).take(MAX_BASES).collect();
+    let fixups = commands.iter().find(|(command, _)| *command == command::DYLD_CHAINED_FIXUPS);
+    let table = fixups.and_then(|(_, at)| u32_at(file, at + 8));
+    let chains = table.map_or_else(Vec::new, |table| chains::read(file, table.into(), &segments));
     // The zero page holds no referent, and small numbers would seem to lead to it.
     segments.retain(|segment| segment.len > 0);
     let mut image = Image::new(file.len() as u64, segments);
     for (command, at) in commands {
         match command {
-            command::SEGMENT => place_sections(file, at, &mut image, &code)?,
+            command::SEGMENT => place_sections(file, at, &mut image, &code, &chains)?,
             command::SYMBOLS => {
-                let fields = vec![RecordField { at: 8, holds: Holds::Address }];
+                let mut fields = vec![RecordField { at: 8, holds: Holds::Address }];
+                let names = image.layout.address(u32_at(file, at + 16)?.into());
+                fields.extend(names.map(|names| RecordField { at: 0, holds: Holds::From(names) }));
                 let len = 16 * u64::from(u32_at(file, at + 12)?);
                 image.place(u32_at(file, at + 8)?.into(), len, Rule::Records { stride: 16, fields });
             }
@@ -71,7 +79,13 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
     Some(image)
 }
 
-fn place_sections(file: &[u8], segment: u64, image: &mut Image, code: &Rule) -> Option<()> {
+fn place_sections(
+    file: &[u8],
+    segment: u64,
+    image: &mut Image,
+    code: &Rule,
+    chains: &[Chains],
+) -> Option<()> {
     let count = u32_at(file, segment + 64)?;
     let segment_name = text_at(file, segment + 8, 16);
     if count == 0 {
@@ -86,8 +100,11 @@ fn place_sections(file: &[u8], segment: u64, image: &mut Image, code: &Rule) -> 
         let (offset, len) = (u64::from(u32_at(file, at + 48)?), u64_at(file, at + 40)?);
         let name = text_at(file, at, 16);
         image.name(&format!("{segment_name},{name}"), offset, len);
+        let chained = chains.iter().find_map(|chains| chains.rule(offset, len));
         let rule = if flags & INSTRUCTIONS != 0 {
             code.clone()
+        } else if let Some(rule) = chained {
+            rule
         } else if name == "__eh_frame" {
             Rule::Unwinding
         } else {

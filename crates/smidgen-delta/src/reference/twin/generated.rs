@@ -118,7 +118,7 @@ fn layout(random: &mut Random, size: u64) -> Layout {
 
 fn rule(random: &mut Random) -> Rule {
     let base = |random: &mut Random| BASE + random.below(3000);
-    match random.below(8) {
+    match random.below(9) {
         0 => Rule::X86_64 { absolute: random.once_in(2) },
         1 => Rule::Aarch64,
         2 => Rule::Words(Words {
@@ -136,6 +136,7 @@ fn rule(random: &mut Random) -> Rule {
             data: base(random),
         }),
         5 => Rule::Rebases { bases: (0..random.below(9)).map(|_| base(random)).collect() },
+        6 => Rule::Chained { base: random.once_in(2).then(|| base(random)) },
         kind => {
             let stride = 1 + random.below(64) as u32;
             let count = random.below(u64::from(stride / 4).min(8) + 1);
@@ -149,7 +150,7 @@ fn rule(random: &mut Random) -> Rule {
                 },
             };
             let fields = (0..count).map(|_| field(random)).collect();
-            if kind == 6 { Rule::Records { stride, fields } } else { Rule::Sorted { stride, fields } }
+            if kind == 7 { Rule::Records { stride, fields } } else { Rule::Sorted { stride, fields } }
         }
     }
     .with_limit(random)
@@ -242,6 +243,11 @@ fn content(random: &mut Random, rule: &Rule, start: u64, len: u64) -> Vec<u8> {
             Rule::Rebases { .. } => {
                 let [low, middle, high] = [0, 1, 2].map(|_| random.next() as u8);
                 bytes.extend([0x20 | random.below(10) as u8, low | 128, middle & 15 | 128, high & 1, 0x51]);
+            }
+            Rule::Chained { .. } => {
+                let next = random.pick(&[0, 2, 2, 2, 2, 6, 4095]) << 51;
+                let kept = random.pick(&[0, 0, 0, 0, 0x80 << 36, 1 << 44, 1 << 63, 1 << 35]);
+                bytes.extend((next | kept | random.below(20_000)).to_le_bytes());
             }
             Rule::Records { .. } | Rule::Sorted { .. } => {
                 let word = (random.below(6000) as u32).wrapping_sub(500);

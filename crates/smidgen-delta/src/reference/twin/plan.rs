@@ -77,6 +77,7 @@ pub(super) enum Rule {
     /// Text, names, tables, units, data.
     GoFunctions([u64; 5]),
     Rebases(Vec<u64>),
+    Chained(Option<u64>),
 }
 
 #[derive(Clone)]
@@ -186,7 +187,7 @@ impl Regions {
     }
 
     fn read_rule(&mut self, coder: &mut Coder<'_>) -> Rule {
-        match self.rule.read(coder, 3) {
+        match self.rule.read(coder, 4) {
             0 => Rule::X86_64 { absolute: self.read_flag(coder) },
             1 => Rule::Aarch64,
             2 => {
@@ -204,6 +205,7 @@ impl Regions {
                 let count = self.count.read(coder);
                 Rule::Rebases((0..count).map(|_| self.read_base(coder)).collect())
             }
+            8 => Rule::Chained(self.read_flag(coder).then(|| self.read_base(coder))),
             number => {
                 let stride = self.count.read(coder);
                 let count = self.count.read(coder);

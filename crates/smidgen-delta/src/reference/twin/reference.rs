@@ -41,6 +41,8 @@ pub(super) const LONG: Form = form(8, &[(0, 64)], Meaning::Ahead(1));
 pub(super) const UNSIGNED: Form = form(4, &[(0, 32)], Meaning::Ahead(1));
 const QUAD: Form = form(4, &[(0, 32)], Meaning::Ahead(4));
 const BACK: Form = form(4, &[(0, 32)], Meaning::Back);
+const LINK: Form = form(8, &[(0, 36)], Meaning::Ahead(1));
+const ORDINAL: Form = form(3, &[(0, 24)], Meaning::Ahead(1));
 const LEB: Form = form(3, &[(0, 7), (8, 7), (16, 7)], Meaning::Ahead(1));
 const BRANCH_26: Form = form(4, &[(0, 26)], Meaning::Distance(4));
 const BRANCH_19: Form = form(4, &[(5, 19)], Meaning::Distance(4));
@@ -202,6 +204,7 @@ pub(super) fn find_from(
         Rule::Unwinding => search.unwinding(),
         Rule::GoFunctions(bases) => search.go_functions(bases),
         Rule::Rebases(bases) => search.rebases(bases),
+        Rule::Chained(base) => search.chained(*base),
     }
     search.found
 }
@@ -477,6 +480,20 @@ impl Search<'_> {
                 self.note(at + 1, LEB, Anchor::At(*base), 29);
             }
             at += 5;
+        }
+    }
+
+    fn chained(&mut self, base: Option<u64>) {
+        for at in (self.from.next_multiple_of(8)..self.to).step_by(8) {
+            let Some(bytes) = self.bytes(at, at + 8) else { return };
+            let word = u64::from_le_bytes(bytes.try_into().unwrap());
+            let bits = |from: u32, count: u32| word >> from & ((1 << count) - 1);
+            let (is_bound, next) = (bits(63, 1) == 1, bits(51, 12));
+            if is_bound {
+                self.note_number(at, ORDINAL, Anchor::Equal, 31);
+            } else if bits(44, 7) == 0 && (next > 0 || word >= 1 << 32) {
+                self.note(at, LINK, base.map_or(Anchor::Zero, Anchor::At), 30);
+            }
         }
     }
 }
