@@ -12,6 +12,7 @@ use crate::{Account, ApplyError, Inspection, SectionKind, old::OldFile, output::
 mod aarch64;
 mod account;
 mod add;
+mod buckets;
 mod bytes;
 mod chained;
 mod coder;

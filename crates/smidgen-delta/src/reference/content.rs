@@ -33,6 +33,7 @@ impl Content {
             Some(Rule::GoFunctions(_)) => Self::Data(4),
             Some(Rule::Rebases { .. }) => Self::Data(5),
             Some(Rule::Chained { .. }) => Self::Data(6),
+            Some(Rule::Buckets(_)) => Self::Data(7),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     control::Match,
     correspondence::Correspondence,
     plan::{self, MAX_REGIONS, Plan, Sizes},
+    region::Rule,
     sorted::{Records, Tables},
     walk::{Scope, Seen, Streams, Walk},
 };
@@ -52,6 +53,7 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
     }
     let (mut old_image, new_image) = jobs::both(threads, || Image::of(old), || Image::of(new));
     old_image.regions.truncate(MAX_REGIONS);
+    old_image.set_parts(new_image.buckets().map_or(0, |(_, buckets)| buckets.parts));
     let (old_file, new_file) =
         (File { bytes: old, image: &old_image }, File { bytes: new, image: &new_image });
     let mut matches = find_matches(old_file, new_file, threads).ok()??;
@@ -122,6 +124,7 @@ fn match_tables(
     let start = old.bytes.len() as u64 + digests;
     let (regions, layout) = (&old.image.regions, &old.image.layout);
     let made = Tables::new(start, Records::Moved, regions, layout, &map, &mut source)?;
+    match_buckets(&made, new, matches);
     let text = |bytes: &[u8]| Text::new(bytes.to_vec(), &Image::default());
     let made_text = text(made.bytes());
     for (table, _) in new.image.sorted() {
@@ -134,6 +137,20 @@ fn match_tables(
         matches::replace(matches, table, &found);
     }
     Ok(())
+}
+
+/// Takes the index of functions from what the matches make of the old one, if that is mostly right.
+fn match_buckets(made: &Tables, new: File<'_>, matches: &mut Vec<Match>) {
+    let table = made.regions().iter().find(|region| matches!(region.rule, Rule::Buckets(_)));
+    if let (Some(table), Some((new_offset, _))) = (table, new.image.buckets()) {
+        let made = made.table(table);
+        let index = &new.bytes[new_offset as usize..];
+        let len = made.len().min(index.len());
+        let right = made.iter().zip(index).filter(|(made, byte)| made == byte).count();
+        if 2 * right > len {
+            matches::place(matches, Match { old_offset: table.start, new_offset, len: len as u64 });
+        }
+    }
 }
 
 /// Bytes of a match that only says where a base went.

@@ -248,6 +248,7 @@ impl Class {
     pub(crate) const UNWIND_CODE: Self = Self(17);
     pub(crate) const UNWIND_DATA: Self = Self(18);
 
+    pub(crate) const GO_FUNCTION: Self = Self(19);
     pub(crate) const GO_ENTRY: Self = Self(20);
     pub(crate) const GO_NAME: Self = Self(21);
     pub(crate) const GO_STACK: Self = Self(22);
@@ -331,6 +332,7 @@ impl Class {
             16 => "unwinding: common part",
             17 => "unwinding: code",
             18 => "unwinding: data",
+            19 => "Go: number of a function",
             20 => "Go: entry",
             21 => "Go: name",
             22 => "Go: stack table",

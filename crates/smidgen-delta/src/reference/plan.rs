@@ -7,7 +7,9 @@ use super::{
     control::{Controls, Match},
     model::{Number, Symbol},
     pages::{MAX_LOG, MIN_LOG, Paging},
-    region::{GoBases, Holds, Layout, MAX_BASES, MAX_FIELDS, RecordField, Region, Rule, Segment, Words},
+    region::{
+        Buckets, GoBases, Holds, Layout, MAX_BASES, MAX_FIELDS, RecordField, Region, Rule, Segment, Words,
+    },
     sorted,
 };
 
@@ -173,6 +175,7 @@ mod kind {
     pub(super) const REBASES: u32 = 6;
     pub(super) const SORTED: u32 = 7;
     pub(super) const CHAINED: u32 = 8;
+    pub(super) const BUCKETS: u32 = 9;
 }
 
 #[derive(Default)]
@@ -186,6 +189,7 @@ struct RegionModels {
     holds: Number,
     base: Number,
     limit: Number,
+    list: Number,
     last_base: u64,
 }
 
@@ -207,14 +211,19 @@ fn code_regions(
         if len == 0 || end > old_size {
             return Err(Wrong("has a region that does not lie in the old file"));
         }
-        let rule = models.code_rule(coder, wanted.map(|region| &region.rule))?;
+        let rule = models.code_rule(coder, wanted.map(|region| &region.rule), old_size)?;
         regions.push(Region { start, len, rule });
     }
     Ok(regions)
 }
 
 impl RegionModels {
-    fn code_rule(&mut self, coder: &mut impl Coder, wanted: Option<&Rule>) -> Result<Rule, Wrong> {
+    fn code_rule(
+        &mut self,
+        coder: &mut impl Coder,
+        wanted: Option<&Rule>,
+        old_size: u64,
+    ) -> Result<Rule, Wrong> {
         let kind = self.kind.code(
             coder,
             match wanted {
@@ -227,6 +236,7 @@ impl RegionModels {
                 Some(Rule::GoFunctions(_)) => kind::GO_FUNCTIONS,
                 Some(Rule::Rebases { .. }) => kind::REBASES,
                 Some(Rule::Chained { .. }) => kind::CHAINED,
+                Some(Rule::Buckets(_)) => kind::BUCKETS,
             },
         );
         match kind {
@@ -285,6 +295,23 @@ impl RegionModels {
                 };
                 let counts = self.code_flag(coder, wanted.is_some());
                 Ok(Rule::Chained { base: counts.then(|| self.code_base(coder, wanted.unwrap_or(0))) })
+            }
+            kind::BUCKETS => {
+                let wanted = match wanted {
+                    Some(Rule::Buckets(buckets)) => *buckets,
+                    _ => Buckets::default(),
+                };
+                let buckets = Buckets {
+                    list: self.list.code(coder, wanted.list),
+                    functions: self.count.code(coder, wanted.functions.into()) as u32,
+                    text: self.code_base(coder, wanted.text),
+                    parts: self.count.code(coder, wanted.parts.into()) as u32,
+                };
+                let end = buckets.list.saturating_add(buckets.list_len());
+                if end > old_size {
+                    return Err(Wrong("has a list of functions that does not lie in the old file"));
+                }
+                Ok(Rule::Buckets(buckets))
             }
             _ => Err(Wrong("has a rule that this version does not know")),
         }
@@ -436,7 +463,12 @@ mod tests {
                 ),
                 region(2000, 7000, Rule::Rebases { bases: vec![0x1000, 0x40_0000] }),
                 region(9000, 500, Rule::Chained { base: Some(0x1000) }),
-                region(9600, 400, Rule::Chained { base: None }),
+                region(9600, 300, Rule::Chained { base: None }),
+                region(
+                    9900,
+                    100,
+                    Rule::Buckets(Buckets { list: 9000, functions: 9, text: 0x1000, parts: 20 }),
+                ),
             ],
             matches: vec![
                 Match { old_offset: 0, new_offset: 5, len: 100 },
@@ -461,7 +493,7 @@ mod tests {
     #[test]
     fn a_plan_with_every_rule_reads_back() {
         let plan = sample();
-        assert_eq!(read_back(&plan, Plan::raw_size(11, 4)), Ok(plan));
+        assert_eq!(read_back(&plan, Plan::raw_size(12, 4)), Ok(plan));
     }
 
     #[test]
@@ -489,11 +521,11 @@ mod tests {
         assert_eq!(wrong(&|plan| plan.paging = Some(Paging { log: 12, end: 12_001 })), pages);
         let digests = |offset, len| Match { old_offset: offset, new_offset: 2000, len };
         assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_000, 96)), Ok(()));
-        // The sorted table of 40 bytes stands behind 96 bytes of digests.
+        // The sorted table of 40 bytes stands behind 96 bytes of digests, and the index of 28 behind it.
         assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_000, 97)), found);
-        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_096, 40)), Ok(()));
-        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_096, 41)), found);
-        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_136, 1)), found);
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_096, 68)), Ok(()));
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_096, 69)), found);
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_164, 1)), found);
         assert_eq!(wrong(&|plan| plan.matches[3] = digests(9_999, 2)), found);
         let records = |stride, count| {
             let fields = vec![RecordField { at: 0, holds: Holds::Here }; count];
@@ -517,6 +549,16 @@ mod tests {
             |stride, at| Rule::Sorted { stride, fields: vec![RecordField { at, holds: Holds::Here }] };
         assert_eq!(wrong(&|plan| plan.regions[5].rule = sorted(3, 0)), cannot);
         assert_eq!(wrong(&|plan| plan.regions[5].rule = sorted(8, 8)), Err("has a field outside its record"));
+        let list = |list, functions| {
+            wrong(&|plan: &mut Plan| {
+                plan.regions[11].rule = Rule::Buckets(Buckets { list, functions, ..Buckets::default() });
+            })
+        };
+        let outside = Err("has a list of functions that does not lie in the old file");
+        assert_eq!(list(0, 1249), Ok(()));
+        assert_eq!(list(0, 1250), outside);
+        assert_eq!(list(5, 1249), outside);
+        assert_eq!(list(u64::MAX, u32::MAX), outside);
         let many = vec![segment(0, 1, 1); MAX_SEGMENTS + 1];
         assert_eq!(wrong(&|plan| plan.old.segments = many.clone()), Err("has too many segments"));
         assert_eq!(wrong(&|plan| plan.new.segments = many.clone()), Err("has too many segments"));
@@ -524,7 +566,7 @@ mod tests {
         let many: Vec<Region> = (0..=MAX_REGIONS as u64).map(region).collect();
         assert_eq!(wrong(&|plan| plan.regions = many.clone()), Err("has too many regions"));
         let counts = Err(Wrong("has other counts than its raw size says"));
-        assert_eq!(read_back(&sample(), Plan::raw_size(11, 5)), counts);
+        assert_eq!(read_back(&sample(), Plan::raw_size(12, 5)), counts);
         assert_eq!(read_back(&sample(), 0), counts);
     }
 
@@ -532,7 +574,7 @@ mod tests {
     fn segments_that_overlap_are_dropped() {
         let mut plan = sample();
         plan.old.segments.push(segment(0, 10, 0x40_0001));
-        let read = read_back(&plan, Plan::raw_size(11, 4)).unwrap();
+        let read = read_back(&plan, Plan::raw_size(12, 4)).unwrap();
         assert_eq!(read.old, sample().old);
     }
 

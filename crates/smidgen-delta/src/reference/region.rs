@@ -128,6 +128,8 @@ pub(crate) enum Rule {
         /// Address that they count from, if they do.
         base: Option<u64>,
     },
+    /// Go's index of functions by address: what becomes of it stands behind the old file.
+    Buckets(Buckets),
 }
 
 /// The most segments that opcodes can name here.
@@ -169,6 +171,19 @@ pub(crate) enum Holds {
     Around(u64),
     /// 32 bits that count from the field itself.
     Here,
+}
+
+/// What an index of functions by address follows from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Buckets {
+    /// File offset of the list of functions, by where they begin.
+    pub(crate) list: u64,
+    /// How many functions it has.
+    pub(crate) functions: u32,
+    /// Address that they are counted from.
+    pub(crate) text: u64,
+    /// Parts that the code of the new file has.
+    pub(crate) parts: u32,
 }
 
 /// The addresses that the fields of Go's function records count from.

@@ -20,35 +20,36 @@ fn room(old_size: u64) -> u64 {
     old_size.wrapping_div(PART)
 }
 
-/// Bytes of a region's table.
-fn table_len(region: &Region) -> Option<(u32, u64)> {
-    match region.rule {
+/// Bytes of a region's table, and the room that it takes.
+fn table_len(region: &Region) -> Option<(u64, u64)> {
+    match &region.rule {
         Rule::Sorted { stride, .. } => {
-            let stride = u64::from(stride.max(1));
-            let records = region.len.checked_div(stride)?;
-            Some((stride as u32, records.saturating_mul(stride)))
+            let stride = u64::from(*stride).max(1);
+            let len = region.len.checked_div(stride)?.saturating_mul(stride);
+            Some((len, len))
         }
+        Rule::Buckets(buckets) => Some((buckets.len(), buckets.room())),
         _ => None,
     }
 }
 
-/// The tables of an old file, one behind the other, that are sorted; others would take too much room.
-fn tables(regions: &[Region], old_size: u64) -> impl Iterator<Item = (&Region, u32, u64)> {
+/// The tables of an old file, one behind the other, that are made; others would take too much room.
+fn tables(regions: &[Region], old_size: u64) -> impl Iterator<Item = (&Region, u64)> {
     let mut left = room(old_size);
     regions.iter().filter_map(move |region| {
-        let (stride, len) = table_len(region)?;
-        left = left.checked_sub(len)?;
-        Some((region, stride, len))
+        let (len, room) = table_len(region)?;
+        left = left.checked_sub(room)?;
+        Some((region, len))
     })
 }
 
 /// Bytes of all of them.
 pub(crate) fn len(regions: &[Region], old_size: u64) -> u64 {
-    tables(regions, old_size).fold(0, |sum, (_, _, len)| sum.saturating_add(len))
+    tables(regions, old_size).fold(0, |sum, (_, len)| sum.saturating_add(len))
 }
 
 /// Bytes that making them allocates for an old file of this size: a table twice, and a key for each record, which has
-/// four bytes at least.
+/// four bytes at least; an index of functions takes less.
 pub(crate) fn memory(old_size: u64) -> u64 {
     const FOR_A_BYTE: u64 = 2 + size_of::<(u64, u32)>() as u64 / 4;
     room(old_size).saturating_mul(FOR_A_BYTE)
@@ -87,13 +88,16 @@ impl Tables {
         let old_size = old.size();
         let bytes = Vec::with_capacity(usize::try_from(len(regions, old_size)).unwrap_or(0));
         let mut made = Self { start, bytes, regions: Vec::new() };
-        for (region, stride, len) in tables(regions, old_size) {
-            let Rule::Sorted { fields, .. } = &region.rule else {
-                continue;
-            };
-            let mut table = vec![0; usize::try_from(len).unwrap_or(0)];
-            old.read(&mut table, region.start).map_err(ApplyError::OldUnreadable)?;
-            made.append(&mut table, stride as usize, fields, records, layout, map);
+        for (region, len) in tables(regions, old_size) {
+            match &region.rule {
+                Rule::Sorted { stride, fields } => {
+                    let mut table = vec![0; usize::try_from(len).unwrap_or(0)];
+                    old.read(&mut table, region.start).map_err(ApplyError::OldUnreadable)?;
+                    made.append(&mut table, *stride as usize, fields, records, layout, map);
+                }
+                Rule::Buckets(buckets) => buckets.write(map, old, &mut made.bytes)?,
+                _ => continue,
+            }
             let start = start.saturating_add((made.bytes.len() as u64).saturating_sub(len));
             made.regions.push(Region { start, len, rule: region.rule.clone() });
         }
@@ -133,6 +137,18 @@ impl Tables {
     /// Whether a match from `offset` on takes from the tables.
     pub(crate) fn hold(&self, offset: u64) -> bool {
         offset >= self.start
+    }
+
+    /// The tables as regions of the old file that they seem to be.
+    #[cfg(feature = "diff")]
+    pub(crate) fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// The bytes of one of them.
+    #[cfg(feature = "diff")]
+    pub(crate) fn table(&self, region: &Region) -> &[u8] {
+        self.slice(region.start, region.end())
     }
 
     /// All bytes.
@@ -203,7 +219,10 @@ fn move_field(record: &mut [u8], field: &RecordField, layout: &Layout, map: &Cor
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "test code on small numbers")]
 mod tests {
     use super::*;
-    use crate::reference::{control::Match, region::Segment};
+    use crate::reference::{
+        control::Match,
+        region::{Buckets, Segment},
+    };
 
     fn layout(size: u64) -> Layout {
         let segment = Segment { offset: 0, len: size, address: 0x1000, memory_len: size, code: true };
@@ -250,5 +269,14 @@ mod tests {
         let rule = Rule::Sorted { stride: 8, fields: Vec::new() };
         let region = |start, len| Region { start, len, rule: rule.clone() };
         assert_eq!(len(&[region(0, 40), region(50, 32), region(90, 16)], 1000), 56);
+        // An index of functions takes the room of the list that it is made from.
+        let index = |functions, parts| {
+            let rule = Rule::Buckets(Buckets { list: 0, functions, text: 0, parts });
+            Region { start: 0, len: 1, rule }
+        };
+        assert_eq!(len(&[index(6, 50)], 1000), 0);
+        assert_eq!(len(&[index(6, 42), region(0, 8)], 1000), 54);
+        assert_eq!(len(&[index(7, 4)], 1000), 0);
+        assert_eq!(len(&[index(u32::MAX, 4), index(0, u32::MAX), index(5, 4)], 1000), 8);
     }
 }

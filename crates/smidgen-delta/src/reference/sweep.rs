@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{
-    aarch64, chained, data,
+    aarch64, buckets, chained, data,
     field::{Anchor, Class, Form, Inside, Reference},
     go, rebases,
     region::{Layout, Region, Rule, Segment},
@@ -77,6 +77,7 @@ impl<'a> Sweep<'a> {
             Rule::GoFunctions(bases) => go::sweep(&mut sweep, bases),
             Rule::Rebases { bases } => rebases::sweep(&mut sweep, bases),
             Rule::Chained { base } => chained::sweep(&mut sweep, *base),
+            Rule::Buckets(_) => buckets::sweep(&mut sweep),
         }
     }
 
@@ -227,7 +228,7 @@ impl<'a> Sweep<'a> {
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "test code on small numbers")]
 mod tests {
     use super::*;
-    use crate::reference::region::{GoBases, Holds, RecordField, Segment, Words};
+    use crate::reference::region::{Buckets, GoBases, Holds, RecordField, Segment, Words};
 
     /// What a sweep of a whole region finds: place, referent, class. The region lies at 0x1000 in memory, all of it code.
     fn found(bytes: &[u8], rule: Rule) -> Vec<(u64, u64, Class)> {
@@ -412,6 +413,16 @@ mod tests {
         let expected = [(0, 0x1100, Class::CHAINED), (8, 5, Class::BOUND)];
         let addresses = [next | 0x1100, 1 << 63 | 5].map(u64::to_le_bytes).concat();
         assert_eq!(found(&addresses, Rule::Chained { base: None }), expected);
+    }
+
+    #[test]
+    fn an_index_of_functions_has_a_word_for_every_sixteen_parts() {
+        let mut index = vec![9; 50];
+        index[20..24].copy_from_slice(&70_u32.to_le_bytes());
+        let expected = [(0, 0x0909_0909, Class::GO_FUNCTION), (20, 70, Class::GO_FUNCTION)];
+        let all = found(&index, Rule::Buckets(Buckets::default()));
+        assert_eq!(all[..2], expected);
+        assert_eq!(all.len(), 3);
     }
 
     #[test]

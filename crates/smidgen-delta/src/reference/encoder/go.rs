@@ -2,7 +2,10 @@
 //! same in ELF, PE and Mach-O. Layouts: `runtime/symtab.go` of the Go distribution.
 
 use super::{
-    super::region::{GoBases, Holds, RecordField, Rule, Words},
+    super::{
+        buckets::PART,
+        region::{Buckets, GoBases, Holds, RecordField, Rule, Words},
+    },
     image::Image,
     numbers::{u32_at, u64_at},
 };
@@ -25,9 +28,6 @@ mod module {
     /// Type links: up to Go 1.25, in 1.26; not any more from 1.27 on.
     pub(super) const TYPE_LINKS: [u64; 2] = [44, 45];
 }
-
-/// Bytes of code that one entry of `findfunctab` is for, and bytes of the entry.
-const BUCKET: (u64, u64) = (4096, 20);
 
 /// Gives the ranges of Go's tables their rules.
 pub(super) fn refine(file: &[u8], image: &mut Image) {
@@ -89,8 +89,10 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
     // What is not where it is expected is left to the plainer rules.
     let buckets = image.layout.offset(data(module::FIND_FUNCTIONS)?);
     if let Some(buckets) = buckets {
-        let count = data(module::MAX_PC)?.checked_sub(text)?.div_ceil(BUCKET.0);
-        image.place(buckets, count.checked_mul(BUCKET.1)?, plain());
+        let parts = data(module::MAX_PC)?.checked_sub(text)?.div_ceil(PART);
+        let (functions, parts) = (u32::try_from(functions).ok()?, u32::try_from(parts).ok()?);
+        let rule = Buckets { list: pairs, functions, text, parts };
+        image.place(buckets, rule.len(), Rule::Buckets(rule));
     }
     // From Go 1.26 on, function data follows the records and ends where the index of functions by address begins. Of its
     // words only names can be told.
@@ -175,6 +177,8 @@ mod tests {
                 data: BASE + 2448,
             };
             assert_eq!(rule(2276, 2448), Some(Rule::GoFunctions(bases)), "{type_links:?}");
+            let buckets = Buckets { list: 2248, functions: 3, text: BASE, parts: 4 };
+            assert_eq!(rule(3000, 3008), Some(Rule::Buckets(buckets)));
             assert!(matches!(rule(2448, 3000), Some(Rule::Words(Words { pointers: false, .. }))));
             assert!(matches!(rule(5000, 6000), Some(Rule::Words(Words { pointers: true, limit: 1000, .. }))));
             assert_eq!(rule(6400, 6420).is_some(), type_links.is_some());

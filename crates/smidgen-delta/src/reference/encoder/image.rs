@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     super::{
         plan::MAX_SEGMENTS,
-        region::{Holds, Layout, Region, Rule, Segment},
+        region::{Buckets, Holds, Layout, Region, Rule, Segment},
     },
     elf, go, mach_o, pe,
 };
@@ -103,6 +103,23 @@ impl Image {
         self.regions.iter().filter_map(table).collect()
     }
 
+    /// The index of functions by address, if there is one: where it begins, and what it follows from.
+    pub(super) fn buckets(&self) -> Option<(u64, Buckets)> {
+        self.regions.iter().find_map(|region| match region.rule {
+            Rule::Buckets(buckets) => Some((region.start, buckets)),
+            _ => None,
+        })
+    }
+
+    /// The same of the next build has so many parts.
+    pub(super) fn set_parts(&mut self, parts: u32) {
+        for region in &mut self.regions {
+            if let Rule::Buckets(buckets) = &mut region.rule {
+                buckets.parts = parts;
+            }
+        }
+    }
+
     /// Gives a range of the file a rule; what other regions lie there give way.
     pub(super) fn place(&mut self, start: u64, len: u64, rule: Rule) {
         let end = start.saturating_add(len).min(self.size);
@@ -128,6 +145,7 @@ impl Image {
                     {
                         continue;
                     }
+                    Rule::Buckets(_) => continue,
                     rule => rule.clone(),
                 };
                 pieces.push(Region { start: end, len, rule });

@@ -4,7 +4,7 @@ use crate::reference::{
     control::Match,
     pages::Paging,
     plan::{Plan, Sizes},
-    region::{GoBases, Holds, Layout, RecordField, Region, Rule, Segment, Words},
+    region::{Buckets, GoBases, Holds, Layout, RecordField, Region, Rule, Segment, Words},
     sorted,
 };
 
@@ -65,10 +65,15 @@ impl Case {
         }
         let tail = random.below(3000);
         old.extend(random.bytes(tail));
-        if old.is_empty() {
-            old.push(7);
+        if old.len() < 4 {
+            old.extend([7; 4]);
         }
         let old_size = old.len() as u64;
+        for region in &mut regions {
+            if let Rule::Buckets(buckets) = &mut region.rule {
+                place_list(random, buckets, &mut old);
+            }
+        }
         let (paging_log, paging_part) = (random.pick(&[0, 0, 12, 13]), random.below(100));
         let mut plan = Plan {
             old: layout(random, old_size),
@@ -118,7 +123,7 @@ fn layout(random: &mut Random, size: u64) -> Layout {
 
 fn rule(random: &mut Random) -> Rule {
     let base = |random: &mut Random| BASE + random.below(3000);
-    match random.below(9) {
+    match random.below(10) {
         0 => Rule::X86_64 { absolute: random.once_in(2) },
         1 => Rule::Aarch64,
         2 => Rule::Words(Words {
@@ -137,6 +142,12 @@ fn rule(random: &mut Random) -> Rule {
         }),
         5 => Rule::Rebases { bases: (0..random.below(9)).map(|_| base(random)).collect() },
         6 => Rule::Chained { base: random.once_in(2).then(|| base(random)) },
+        7 => Rule::Buckets(Buckets {
+            list: 0,
+            functions: random.pick(&[0, 1, 5, 20, 200]),
+            text: base(random),
+            parts: random.pick(&[0, 1, 15, 16, 17, 40, 300]),
+        }),
         kind => {
             let stride = 1 + random.below(64) as u32;
             let count = random.below(u64::from(stride / 4).min(8) + 1);
@@ -150,7 +161,7 @@ fn rule(random: &mut Random) -> Rule {
                 },
             };
             let fields = (0..count).map(|_| field(random)).collect();
-            if kind == 7 { Rule::Records { stride, fields } } else { Rule::Sorted { stride, fields } }
+            if kind == 8 { Rule::Records { stride, fields } } else { Rule::Sorted { stride, fields } }
         }
     }
     .with_limit(random)
@@ -166,6 +177,20 @@ impl Rule {
             words.other = random.once_in(2).then(|| BASE + random.below(3000));
         }
         self
+    }
+}
+
+/// Finds a place for a list of functions, and most often makes it one.
+fn place_list(random: &mut Random, buckets: &mut Buckets, old: &mut [u8]) {
+    let room = old.len() as u64;
+    buckets.functions = buckets.functions.min((room - 4) as u32 / 8);
+    buckets.list = random.below(room - buckets.list_len() + 1);
+    if random.once_in(4) {
+        return;
+    }
+    for function in 0..u64::from(buckets.functions) {
+        let at = (buckets.list + 8 * function) as usize;
+        old[at..at + 4].copy_from_slice(&(random.below(20_000) as u32).to_le_bytes());
     }
 }
 
@@ -248,6 +273,10 @@ fn content(random: &mut Random, rule: &Rule, start: u64, len: u64) -> Vec<u8> {
                 let next = random.pick(&[0, 2, 2, 2, 2, 6, 4095]) << 51;
                 let kept = random.pick(&[0, 0, 0, 0, 0x80 << 36, 1 << 44, 1 << 63, 1 << 35]);
                 bytes.extend((next | kept | random.below(20_000)).to_le_bytes());
+            }
+            Rule::Buckets(_) => {
+                let word = random.below(300) as u32;
+                bytes.extend([&word.to_le_bytes()[..], &random.bytes(16)].concat());
             }
             Rule::Records { .. } | Rule::Sorted { .. } => {
                 let word = (random.below(6000) as u32).wrapping_sub(500);

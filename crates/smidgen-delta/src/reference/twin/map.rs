@@ -1,7 +1,7 @@
 //! Which new address corresponds to an old one, and the tables that are sorted by where their records went.
 
 use super::{
-    plan::{Holds, Layout, Match, Region, Rule},
+    plan::{Buckets, Holds, Layout, Match, Region, Rule},
     reference::{self, Form, Reference},
 };
 
@@ -87,6 +87,16 @@ impl Tables {
         let mut tables = Self { start, bytes: Vec::new(), regions: Vec::new() };
         let mut room = old.len() as u64 / 16;
         for region in regions {
+            if let Rule::Buckets(buckets) = &region.rule {
+                let index = index(buckets, old, map);
+                let needed = (buckets.functions * 8 + 12).max(index.len() as u64);
+                if needed <= room {
+                    room -= needed;
+                    let (start, len) = (start + tables.bytes.len() as u64, index.len() as u64);
+                    tables.bytes.extend(index);
+                    tables.regions.push(Region { start, len, rule: region.rule.clone() });
+                }
+            }
             let Rule::Records(stride, fields, true) = &region.rule else { continue };
             let len = region.len / stride * stride;
             if len > room {
@@ -120,6 +130,31 @@ impl Tables {
         }
         found
     }
+}
+
+/// The index of functions in the new file: by the number of functions in front of each part that begin no later.
+fn index(buckets: &Buckets, old: &[u8], map: &Map) -> Vec<u8> {
+    let text = map.find(buckets.text).0;
+    let begins: Vec<u64> = (0..buckets.functions)
+        .map(|function| {
+            let at = (buckets.list + 8 * function) as usize;
+            let begin = reference::UNSIGNED.read(&old[at..at + 4]);
+            map.find(buckets.text.wrapping_add(begin)).0.wrapping_sub(text)
+        })
+        .collect();
+    let number = |part: u64| {
+        let earlier = begins.iter().filter(|begin| **begin <= 256 * part).count();
+        (earlier.max(1) - 1) as u32
+    };
+    let mut index = Vec::new();
+    for part in 0..buckets.parts {
+        let first = number(part / 16 * 16);
+        if part % 16 == 0 {
+            index.extend(first.to_le_bytes());
+        }
+        index.push((number(part) - first) as u8);
+    }
+    index
 }
 
 /// The new address of what a record's first field leads to, if it leads into the image and into a match.

@@ -64,6 +64,18 @@ pub(super) enum Holds {
     Around(u64),
 }
 
+/// What Go's index of functions by address follows from.
+#[derive(Clone, Copy)]
+pub(super) struct Buckets {
+    /// Where the list of functions is in the old file, and how many it has.
+    pub(super) list: u64,
+    pub(super) functions: u64,
+    /// The address that they count from.
+    pub(super) text: u64,
+    /// Pieces of 256 bytes of new code.
+    pub(super) parts: u64,
+}
+
 #[derive(Clone)]
 pub(super) enum Rule {
     X86_64 {
@@ -78,6 +90,7 @@ pub(super) enum Rule {
     GoFunctions([u64; 5]),
     Rebases(Vec<u64>),
     Chained(Option<u64>),
+    Buckets(Buckets),
 }
 
 #[derive(Clone)]
@@ -160,6 +173,7 @@ struct Regions {
     holds: Number,
     base: Number,
     limit: Number,
+    list: Number,
     last_base: u64,
 }
 
@@ -206,6 +220,13 @@ impl Regions {
                 Rule::Rebases((0..count).map(|_| self.read_base(coder)).collect())
             }
             8 => Rule::Chained(self.read_flag(coder).then(|| self.read_base(coder))),
+            9 => {
+                let list = self.list.read(coder);
+                let functions = self.count.read(coder) & 0xFFFF_FFFF;
+                let text = self.read_base(coder);
+                let parts = self.count.read(coder) & 0xFFFF_FFFF;
+                Rule::Buckets(Buckets { list, functions, text, parts })
+            }
             number => {
                 let stride = self.count.read(coder);
                 let count = self.count.read(coder);

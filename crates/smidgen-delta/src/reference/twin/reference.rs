@@ -205,6 +205,7 @@ pub(super) fn find_from(
         Rule::GoFunctions(bases) => search.go_functions(bases),
         Rule::Rebases(bases) => search.rebases(bases),
         Rule::Chained(base) => search.chained(*base),
+        Rule::Buckets(_) => search.buckets(),
     }
     search.found
 }
@@ -480,6 +481,12 @@ impl Search<'_> {
                 self.note(at + 1, LEB, Anchor::At(*base), 29);
             }
             at += 5;
+        }
+    }
+
+    fn buckets(&mut self) {
+        for at in (self.region.start..self.to).step_by(20) {
+            self.note_number(at, WORD, Anchor::Step, 19);
         }
     }
 
