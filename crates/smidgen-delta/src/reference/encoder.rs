@@ -31,12 +31,14 @@ mod numbers;
 mod pe;
 mod seeds;
 mod signature;
+mod tables;
 mod text;
 
 pub use image::FileSection;
 use image::Image;
 use labels::File;
 use signature::Signature;
+use tables::Table;
 use text::Text;
 
 /// Bytes of both files together: the suffix array of both counts in 31 bits.
@@ -127,14 +129,22 @@ fn match_tables(
     match_buckets(&made, new, matches);
     let text = |bytes: &[u8]| Text::new(bytes.to_vec(), &Image::default());
     let made_text = text(made.bytes());
-    for (table, _) in new.image.sorted() {
-        let bytes = &new.bytes[table.start as usize..table.end as usize];
-        let mut found = matches::find(&made_text, &text(bytes), threads);
+    for region in &new.image.regions {
+        let bytes = &new.bytes[region.start as usize..region.end() as usize];
+        let Some(table) = Table::of(region, bytes) else {
+            continue;
+        };
+        let by_record = made.regions().iter().find_map(|old| {
+            let mut found = table.matches(&Table::of(old, made.table(old))?)?;
+            found.iter_mut().for_each(|found| found.old_offset += old.start - start);
+            Some(found)
+        });
+        let mut found = by_record.unwrap_or_else(|| matches::find(&made_text, &text(bytes), threads));
         for found in &mut found {
             found.old_offset += start;
-            found.new_offset += table.start;
+            found.new_offset += region.start;
         }
-        matches::replace(matches, table, &found);
+        matches::replace(matches, region.start..region.end(), &found);
     }
     Ok(())
 }

@@ -245,6 +245,10 @@ fn elf(file: &mut Vec<u8>, machine: Machine, data: usize, functions: &[(usize, u
         for word in [BASE + place as u64, relative, function] {
             file.extend(word.to_le_bytes());
         }
+        // Some linkers leave it to the relocations to say what the pointers are.
+        if machine == Machine::X86_64 {
+            put_longs(file, place, &[0]);
+        }
     }
     let index = file.len();
     file.extend([1, 0x1B, 3, 0x3B, 0, 0, 0, 0]);

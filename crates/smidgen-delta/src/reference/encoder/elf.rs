@@ -2,7 +2,7 @@
 
 use super::{
     super::region::{Holds, RecordField, Rule, Segment, Words},
-    image::Image,
+    image::{Image, Loaded},
     numbers::{name_at, u16_at, u32_at, u64_at},
 };
 
@@ -22,6 +22,9 @@ mod kind {
     /// Contents, dynamic table, arrays of constructors and destructors.
     pub(super) const DATA: [u32; 5] = [1, 6, 14, 15, 16];
 }
+
+/// Relocations by where the image is loaded, on x86-64 and aarch64.
+const RELATIVE: [u64; 2] = [8, 1027];
 
 /// A shorter table of relocations is not worth sorting, in bytes.
 const SORTED: u64 = 24 * 64;
@@ -47,6 +50,7 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
             image.place(segment.offset, segment.len, rule);
         }
     }
+    image.loaded.sort_by_key(|loaded| loaded.offset);
     Some(image)
 }
 
@@ -76,6 +80,8 @@ fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
     let (start, size, count) = (u64_at(file, 40)?, u16_at(file, 58)?, u16_at(file, 60)?);
     let header = |index: u16| start.checked_add(u64::from(index) * u64::from(size));
     let names = u64_at(file, header(u16_at(file, 62)?)?.checked_add(24)?)?;
+    // More relocations than there is room for are the same ones again.
+    let mut left = file.len() as u64 / 24;
     for index in 0..count {
         let at = header(index)?;
         let name = name_at(file, names.checked_add(u32_at(file, at)?.into())?);
@@ -93,6 +99,7 @@ fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
             kind::RELOCATIONS => {
                 let fields = fields(&[(0, Holds::Address), (16, Holds::Address)]);
                 image.place(offset, len, Rule::Records { stride: 24, fields: fields.clone() });
+                note_loaded(file, offset, len, &mut left, image);
                 let sorted = sorted_relocations(file, offset, len);
                 if sorted >= SORTED {
                     image.place(offset, sorted, Rule::Sorted { stride: 24, fields });
@@ -117,6 +124,23 @@ fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Takes note of the pointers that the loader writes because of a table of relocations: those to what is in the image,
+/// relative to where it is loaded.
+fn note_loaded(file: &[u8], offset: u64, len: u64, left: &mut u64, image: &mut Image) {
+    for record in 0..(len / 24).min(*left) {
+        *left -= 1;
+        let at = offset.saturating_add(24 * record);
+        let word = |index: u64| u64_at(file, at.saturating_add(8 * index));
+        let (Some(place), Some(kind), Some(referent)) = (word(0), word(1), word(2)) else { return };
+        if RELATIVE.contains(&kind)
+            && let Some(offset) = image.layout.offset(place)
+            && u64_at(file, offset) == Some(0)
+        {
+            image.loaded.push(Loaded { offset, referent });
+        }
+    }
 }
 
 /// Bytes of the relocations at the start of a table that are all of one kind and in the order of their places, as linkers

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{
     super::{
+        field::{Anchor, Class, Form, Reference},
         plan::MAX_SEGMENTS,
         region::{Buckets, Holds, Layout, Region, Rule, Segment},
     },
@@ -21,6 +22,24 @@ pub struct FileSection {
     pub len: u64,
 }
 
+/// A pointer that is zero in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loaded {
+    /// Where it stands.
+    pub(super) offset: u64,
+    /// The address that it gets.
+    pub(super) referent: u64,
+}
+
+impl Loaded {
+    /// As if it stood in the file.
+    pub(super) fn reference(&self) -> Reference {
+        let Self { offset, referent } = *self;
+        let (anchor, form, class) = (Anchor::Zero, Form::Long, Class::POINTER);
+        Reference { offset, referent, anchor, form, class, other: None }
+    }
+}
+
 /// The longest name of a section, in characters.
 const MAX_NAME: usize = 64;
 
@@ -31,6 +50,8 @@ pub(super) struct Image {
     pub(super) layout: Layout,
     /// By start; they do not overlap, and lie in the file.
     pub(super) regions: Vec<Region>,
+    /// Pointers that only the loader writes, by place: what stands there says nothing of them.
+    pub(super) loaded: Vec<Loaded>,
     /// What the file itself says it consists of, as far as that lies in it.
     sections: Vec<FileSection>,
     size: u64,
@@ -85,7 +106,7 @@ impl Image {
         for segment in &mut segments {
             segment.len = segment.len.min(size.saturating_sub(segment.offset)).min(segment.memory_len);
         }
-        Self { layout: Layout { segments }, regions: Vec::new(), sections: Vec::new(), size }
+        Self { layout: Layout { segments }, size, ..Self::default() }
     }
 
     /// The tables that are sorted, and the address that their first field counts from.

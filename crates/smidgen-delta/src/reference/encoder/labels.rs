@@ -151,9 +151,11 @@ impl File<'_> {
         (0..size).step_by(piece as usize).map(|start| start..size.min(start + piece)).collect()
     }
 
-    /// Finds the references of a piece. Displacements stay as they are, because they move seldom and say much.
+    /// Finds the references of a piece, also those that only the loader writes. Displacements stay as they are, because they move seldom and say much.
     fn find(&self, piece: Range<u64>, mut note: impl FnMut(&Reference)) -> Result<(), ApplyError> {
         let mut source = OldFile::new(&self.bytes);
+        let first = self.image.loaded.partition_point(|loaded| loaded.offset < piece.start);
+        let mut loaded = self.image.loaded[first..].iter().peekable();
         let mut finder = Finder::new(&self.image.layout, &self.image.regions, &mut source)?;
         let mut references = Vec::new();
         let mut from = piece.start;
@@ -162,6 +164,11 @@ impl File<'_> {
             references.clear();
             finder.find(&mut source, from, to, None, &mut references)?;
             references.iter().filter(|reference| reference.anchor != Anchor::Offset).for_each(&mut note);
+            while let Some(loaded) = loaded.next_if(|loaded| loaded.offset < to) {
+                if loaded.offset + Form::Long.len() as u64 <= to {
+                    note(&loaded.reference());
+                }
+            }
             from = to;
         }
         Ok(())
