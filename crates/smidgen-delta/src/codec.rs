@@ -54,7 +54,7 @@ impl Codec {
         match self {
             Self::Classic => classic::SECTIONS.contains(&kind),
             Self::Bidiff => kind == SectionKind::Interleaved,
-            Self::Reference => reference::SECTIONS.contains(&kind),
+            Self::Reference => reference::takes(kind),
         }
     }
 }

@@ -70,10 +70,30 @@ pub enum SectionKind {
     AddCoded = 18,
     /// New bytes that no match explains, coded bit by bit.
     ExtraCoded = 19,
+    /// Of new x86-64 instructions: prefixes, opcodes, ModRM and SIB.
+    Heads = 20,
+    /// Of new x86-64 instructions: displacements of one byte of jumps.
+    ShortJumps = 21,
+    /// Of new x86-64 instructions: displacements of one byte from a register.
+    NearDisplacements = 22,
+    /// Of new x86-64 instructions: displacements of four bytes from a register.
+    FarDisplacements = 23,
+    /// Of new x86-64 instructions: immediates of one byte.
+    ByteImmediates = 24,
+    /// Of new x86-64 instructions: longer immediates.
+    Immediates = 25,
+    /// Of new x86-64 instructions: addresses that are called.
+    Calls = 26,
+    /// Of new x86-64 instructions: addresses of operands.
+    Operands = 27,
+    /// Of new x86-64 instructions: displacements of four bytes of jumps.
+    Jumps = 28,
+    /// New aarch64 instructions.
+    Words = 29,
 }
 
 impl SectionKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 26] = [
         Self::Interleaved,
         Self::AddLens,
         Self::ExtraLens,
@@ -90,6 +110,16 @@ impl SectionKind {
         Self::References,
         Self::AddCoded,
         Self::ExtraCoded,
+        Self::Heads,
+        Self::ShortJumps,
+        Self::NearDisplacements,
+        Self::FarDisplacements,
+        Self::ByteImmediates,
+        Self::Immediates,
+        Self::Calls,
+        Self::Operands,
+        Self::Jumps,
+        Self::Words,
     ];
 
     /// The byte that stands for the kind in a patch.
@@ -118,6 +148,16 @@ impl SectionKind {
             Self::References => "references",
             Self::AddCoded => "add (coded)",
             Self::ExtraCoded => "extra (coded)",
+            Self::Heads => "heads",
+            Self::ShortJumps => "short jumps",
+            Self::NearDisplacements => "near displacements",
+            Self::FarDisplacements => "far displacements",
+            Self::ByteImmediates => "byte immediates",
+            Self::Immediates => "immediates",
+            Self::Calls => "calls",
+            Self::Operands => "operands",
+            Self::Jumps => "jumps",
+            Self::Words => "words",
         }
     }
 

@@ -88,7 +88,7 @@ impl<R: ReadAt> Patch<R> {
             return Ok(None);
         }
         let made = self.make(old, &mut std::io::sink(), |old, output| {
-            reference::account(&self.sections(), old, output, borders)
+            reference::account(&mut self.sections(), old, output, borders)
         });
         made.map(|(_, account)| Some(account))
     }
@@ -169,6 +169,12 @@ impl<'a> Sections<'a> {
         self.entry(kind).map_or(0, |(_, section)| section.raw_size)
     }
 
+    /// Bits that a raw byte of a section takes on average.
+    pub(crate) fn bits_per_byte(&self, kind: SectionKind) -> f64 {
+        self.entry(kind)
+            .map_or(0.0, |(_, section)| 8.0 * section.packed_size as f64 / section.raw_size.max(1) as f64)
+    }
+
     /// Opens the section of this kind; `None` if the patch has none, which is how an empty one is written.
     pub(crate) fn open(&mut self, kind: SectionKind) -> Result<Option<Section<'a>>, ApplyError> {
         let window_log = self.header.window_log;
@@ -182,17 +188,19 @@ impl<'a> Sections<'a> {
 pub(crate) fn apply_memory(header: &Header) -> u64 {
     let buffers = [OLD_BUFFER, OUTPUT_BUFFER, codec::SCRATCH];
     let fixed = buffers.into_iter().fold(0_u64, |sum, bytes| sum.saturating_add(bytes as u64));
+    let packed = |is_packed: fn(SectionKind) -> bool| {
+        let packed = header.sections.iter().filter(|section| is_packed(section.kind));
+        packed
+            .map(|section| section_memory(section, header.window_log))
+            .fold(fixed.saturating_add(Unpacker::MEMORY), u64::saturating_add)
+    };
     if header.codec == Codec::Reference {
         let raw_size = |kind| {
             header.sections.iter().find(|section| section.kind == kind).map_or(0, |section| section.raw_size)
         };
         let sizes = reference::Sizes { old: header.old_size, new: header.new_size };
         let (plan, extra) = (raw_size(SectionKind::Plan), raw_size(SectionKind::ExtraCoded));
-        return fixed.saturating_add(reference::memory(sizes, plan, extra));
+        return packed(reference::is_part).saturating_add(reference::memory(sizes, plan, extra));
     }
-    header
-        .sections
-        .iter()
-        .map(|section| section_memory(section, header.window_log))
-        .fold(fixed.saturating_add(Unpacker::MEMORY), u64::saturating_add)
+    packed(|_| true)
 }

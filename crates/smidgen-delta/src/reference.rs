@@ -30,9 +30,11 @@ pub(crate) mod encoder;
 mod extra;
 mod field;
 mod go;
+mod half;
 mod model;
 mod nibbles;
 mod pages;
+mod parted;
 mod plan;
 mod predict;
 mod rebases;
@@ -52,66 +54,97 @@ mod unwinding;
 mod walk;
 mod x86_64;
 
-use account::Ledger;
+use account::{Ledger, PartLedger};
 use coder::Coder;
 pub(crate) use coder::Decoder;
+use extra::Extra;
+use parted::{Part, PartReader, Parts};
 use plan::Plan;
 pub(crate) use plan::Sizes;
-use walk::{Streams, Walk};
+use walk::{ExtraStream, Streams, Walk};
 
-/// The kinds of section a patch of this codec may have.
-pub(crate) const SECTIONS: [SectionKind; 4] =
+/// The kinds of section a patch of this codec may have, beside those of extra in parts.
+const CODED: [SectionKind; 4] =
     [SectionKind::Plan, SectionKind::References, SectionKind::AddCoded, SectionKind::ExtraCoded];
 
-/// Bytes that applying allocates for sections of these raw sizes, on top of the buffers that every codec uses.
+/// Whether a patch of this codec may have a section of this kind.
+pub(crate) fn takes(kind: SectionKind) -> bool {
+    CODED.contains(&kind) || is_part(kind)
+}
+
+/// Whether a section is packed and holds a part of the extra bytes.
+pub(crate) fn is_part(kind: SectionKind) -> bool {
+    Part::SECTIONS.contains(&kind)
+}
+
+/// Bytes that applying allocates for sections of these raw sizes that are coded bit by bit, on top of the buffers that
+/// every codec uses.
 pub(crate) fn memory(sizes: Sizes, plan: u64, extra: u64) -> u64 {
     // A plan is no smaller than its matches.
     Plan::memory(plan)
-        .saturating_add(Walk::memory(sizes, plan.wrapping_div(24), extra))
+        .saturating_add(Walk::memory(sizes, plan.wrapping_div(24)))
+        .saturating_add(Extra::memory(extra))
         .saturating_add(Decoder::MEMORY.saturating_mul(4))
 }
 
 /// Makes the new file.
 pub(crate) fn apply(
-    sections: &Sections<'_>,
+    sections: &mut Sections<'_>,
     old: &mut OldFile<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), ApplyError> {
     let plan = read_plan(sections, old.size())?;
+    let extra = if is_parted(sections)? {
+        ExtraStream::Parted(PartReader::open(sections)?)
+    } else {
+        ExtraStream::Coded(sections.coded(SectionKind::ExtraCoded), models(sections, &plan))
+    };
     let mut streams = Streams {
         references: sections.coded(SectionKind::References),
         add: sections.coded(SectionKind::AddCoded),
-        extra: sections.coded(SectionKind::ExtraCoded),
+        extra,
     };
     make(sections, &plan, &mut streams, old, output)?;
     let Streams { references, add, extra } = streams;
     finish(references, SectionKind::References)?;
     finish(add, SectionKind::AddCoded)?;
-    finish(extra, SectionKind::ExtraCoded)
+    match extra {
+        ExtraStream::Coded(coder, _) => finish(coder, SectionKind::ExtraCoded),
+        ExtraStream::Parted(parts) => parts.finish(),
+    }
 }
 
 /// Makes the new file too, and keeps account of what the parts of it cost that begin at `borders`.
 pub(crate) fn account(
-    sections: &Sections<'_>,
+    sections: &mut Sections<'_>,
     old: &mut OldFile<'_>,
     output: &mut Output<'_>,
     borders: &[u64],
 ) -> Result<Account, ApplyError> {
     let mut account = Account::default();
-    let ledger = |kind| Ledger::new(sections.coded(kind), borders);
-    let mut coder = ledger(SectionKind::Plan);
+    let mut coder = Ledger::new(sections.coded(SectionKind::Plan), borders);
     let plan = code_plan(&mut coder, sections, old.size())?;
     finish(coder.close(&mut account), SectionKind::Plan)?;
+    let extra = if is_parted(sections)? {
+        let prices = Part::SECTIONS.map(|kind| sections.bits_per_byte(kind));
+        ExtraStream::Parted(PartLedger::new(PartReader::open(sections)?, prices, borders))
+    } else {
+        let coder = Ledger::new(sections.coded(SectionKind::ExtraCoded), borders);
+        ExtraStream::Coded(coder, models(sections, &plan))
+    };
     let mut streams = Streams {
-        references: ledger(SectionKind::References),
-        add: ledger(SectionKind::AddCoded),
-        extra: ledger(SectionKind::ExtraCoded),
+        references: Ledger::new(sections.coded(SectionKind::References), borders),
+        add: Ledger::new(sections.coded(SectionKind::AddCoded), borders),
+        extra,
     };
     make(sections, &plan, &mut streams, old, output)?;
     let Streams { references, add, extra } = streams;
     finish(references.close(&mut account), SectionKind::References)?;
     finish(add.close(&mut account), SectionKind::AddCoded)?;
-    finish(extra.close(&mut account), SectionKind::ExtraCoded)?;
+    match extra {
+        ExtraStream::Coded(coder, _) => finish(coder.close(&mut account), SectionKind::ExtraCoded)?,
+        ExtraStream::Parted(parts) => parts.close(&mut account).finish()?,
+    }
     Ok(account)
 }
 
@@ -119,25 +152,45 @@ pub(crate) fn account(
 fn make(
     sections: &Sections<'_>,
     plan: &Plan,
-    streams: &mut Streams<impl Coder>,
+    streams: &mut Streams<impl Coder, impl Parts>,
     old: &mut OldFile<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), ApplyError> {
     let new_size = sections.new_size();
-    let extra = sections.raw_size(SectionKind::ExtraCoded);
     let matched = plan.matches.iter().fold(0_u64, |sum, found| sum.saturating_add(found.len));
-    if matched.checked_add(extra) != Some(new_size) {
-        return Err(wrong(SectionKind::ExtraCoded, "has another raw size than the matches leave room for"));
+    if matched.checked_add(extra_size(sections)) != Some(new_size) {
+        let extra = if is_parted(sections)? { SectionKind::Extra } else { SectionKind::ExtraCoded };
+        return Err(wrong(extra, "has another raw size than the matches leave room for"));
     }
     if sections.raw_size(SectionKind::AddCoded) != matched {
         return Err(wrong(SectionKind::AddCoded, "has another raw size than the matches have bytes"));
     }
-    let walk = Walk::new(plan, new_size, extra, old)?;
+    let walk = Walk::new(plan, old)?;
     let seen = walk.run(streams, old, &[], new_size, |made| output.write(made))?;
     if seen.references != sections.raw_size(SectionKind::References) {
         return Err(wrong(SectionKind::References, "is for another number of references"));
     }
     Ok(())
+}
+
+/// Extra bytes, as the section table has them.
+fn extra_size(sections: &Sections<'_>) -> u64 {
+    let parts = Part::SECTIONS.map(|kind| sections.raw_size(kind));
+    parts.into_iter().fold(sections.raw_size(SectionKind::ExtraCoded), u64::saturating_add)
+}
+
+/// Whether extra bytes come in parts.
+fn is_parted(sections: &Sections<'_>) -> Result<bool, ApplyError> {
+    let has_parts = Part::SECTIONS.iter().any(|kind| sections.raw_size(*kind) > 0);
+    if has_parts && sections.raw_size(SectionKind::ExtraCoded) > 0 {
+        return Err(wrong(SectionKind::ExtraCoded, "stands beside what it replaces"));
+    }
+    Ok(has_parts)
+}
+
+/// Models for extra bytes that are coded bit by bit.
+fn models(sections: &Sections<'_>, plan: &Plan) -> Box<Extra> {
+    Box::new(Extra::new(sections.raw_size(SectionKind::ExtraCoded), plan.has_words()))
 }
 
 /// Counts what the plan says; what the other sections hold shows only beside the old file.
@@ -153,7 +206,7 @@ pub(crate) fn inspect(sections: &Sections<'_>, old_size: u64) -> Result<Inspecti
         found.add_zero = found.add_zero.saturating_add(next.len);
         before = *next;
     }
-    found.extra = sections.raw_size(SectionKind::ExtraCoded);
+    found.extra = extra_size(sections);
     Ok(found)
 }
 

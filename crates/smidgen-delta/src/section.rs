@@ -136,6 +136,18 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The next `N` raw bytes.
+    #[inline]
+    pub(crate) fn take<const N: usize>(&mut self, at: u64) -> Result<[u8; N], ApplyError> {
+        if let Some(bytes) = self.buffered().first_chunk().copied() {
+            self.start = self.start.saturating_add(N);
+            return Ok(bytes);
+        }
+        let mut bytes = [0; N];
+        self.read_exact(&mut bytes, at)?;
+        Ok(bytes)
+    }
+
     /// Adds the next raw bytes to those of `out`; otherwise as [`read_exact`](Self::read_exact).
     pub(crate) fn add_exact(&mut self, out: &mut [u8], at: u64) -> Result<(), ApplyError> {
         let mut rest = out;

@@ -61,6 +61,7 @@ fn the_seeds_of_the_fuzzer_apply_to_files_of_zeros() {
         &include_bytes!("../fuzz/corpus/apply/classic")[..],
         include_bytes!("../fuzz/corpus/apply/bidiff"),
         include_bytes!("../fuzz/corpus/apply/reference"),
+        include_bytes!("../fuzz/corpus/apply/parted"),
     ] {
         let patch = Patch::open(seed, &Limits::default()).unwrap();
         let old = vec![0; usize::try_from(patch.header().old_size).unwrap()];

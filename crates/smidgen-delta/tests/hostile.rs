@@ -165,13 +165,15 @@ fn every_lie_about_a_reference_aware_patch_is_named() {
     let lies: &[Lie] = &[
         ("section \"plan\", which codec classic does not take", Fault::PatchDamaged, |p| p.codec = 1),
         ("section \"plan\", which codec bidiff does not take", Fault::PatchDamaged, |p| p.codec = 2),
-        ("section \"extra\", which codec reference does not take", Fault::PatchDamaged, |p| {
-            section(p, PLAN).0 = 10;
+        ("section \"seeks\", which codec reference does not take", Fault::PatchDamaged, |p| {
+            section(p, PLAN).0 = 3;
         }),
         ("section \"interleaved\", which codec reference does not take", Fault::PatchDamaged, |p| {
             section(p, PLAN).0 = 0;
         }),
-        ("kind 20", Fault::PatchUnsupported, |p| section(p, EXTRA).0 = 20),
+        ("kind 30", Fault::PatchUnsupported, |p| section(p, EXTRA).0 = 30),
+        ("\"extra (coded)\" stands beside what it replaces", Fault::PatchDamaged, |p| p.set_raw(20, &[0x90])),
+        ("\"heads\"", Fault::PatchDamaged, |p| section(p, EXTRA).0 = 20),
         ("kinds in ascending order", Fault::PatchDamaged, |p| p.sections.swap(1, 2)),
         ("kinds in ascending order", Fault::PatchDamaged, |p| section(p, ADD).0 = REFERENCES),
         ("section size is 0", Fault::PatchDamaged, |p| section(p, PLAN).1 = 0),
@@ -185,7 +187,7 @@ fn every_lie_about_a_reference_aware_patch_is_named() {
         ("\"plan\" has a match that does not lie in both files", Fault::PatchDamaged, |p| p.new_size /= 2),
         ("\"plan\" has other counts", Fault::PatchDamaged, |p| section(p, PLAN).1 += 24),
         ("\"plan\" has other counts", Fault::PatchDamaged, |p| section(p, PLAN).1 -= 1),
-        ("\"plan\" has too many segments", Fault::PatchDamaged, |p| p.sections.retain(|s| s.0 != PLAN)),
+        ("\"plan\" has other counts", Fault::PatchDamaged, |p| p.sections.retain(|s| s.0 != PLAN)),
         ("\"plan\" is not used up", Fault::PatchDamaged, |p| section(p, PLAN).2.extend([0; 9])),
         ("raw size of all sections", Fault::LimitExceeded, |p| section(p, PLAN).1 = 1 << 30),
         ("raw size is 18446744073709551615", Fault::LimitExceeded, |p| section(p, REFERENCES).1 = u64::MAX),
@@ -216,6 +218,54 @@ fn every_lie_about_a_reference_aware_patch_is_named() {
             let (message, fault) = outcome(&parts.build(), &old, &Limits::default()).unwrap_err();
             assert_eq!(fault, Fault::PatchDamaged, "{kind} cut to {cut}: {message}");
         }
+    }
+}
+
+/// A new file much of which no match explains: its extra bytes stand in parts, one section each.
+#[test]
+fn every_lie_about_extra_bytes_in_parts_is_named() {
+    let old = program::of(60, None);
+    let mut new = program::of(600, Some(70));
+    new.extend(Seeded(9).bytes(300));
+    let honest = Parts::parse(&patch_of(Codec::Reference, &old, &new));
+    let kinds: Vec<u8> = honest.sections.iter().map(|section| section.0).collect();
+    let parts: Vec<u8> = kinds.iter().copied().filter(|kind| *kind == 10 || *kind >= 20).collect();
+    assert!(parts.len() > 5 && !kinds.contains(&19), "{kinds:?}");
+    assert!(outcome(&honest.build(), &old, &Limits::default()).is_ok());
+    let refused = |parts: &Parts, expected: &str| {
+        let (message, fault) = outcome(&parts.build(), &old, &Limits::default()).unwrap_err();
+        assert_eq!(fault, Fault::PatchDamaged, "{message}");
+        assert!(message.contains(expected), "{message}\nexpected: {expected}");
+    };
+    for kind in &parts {
+        let raw = honest.raw(*kind);
+        let with = |raw: &[u8]| {
+            let mut parts = honest.clone();
+            parts.set_raw(*kind, raw);
+            parts
+        };
+        // More than there is room for, less than is needed, nothing.
+        refused(&with(&[&raw[..], &[1]].concat()), "\"extra\" has another raw size");
+        refused(&with(&raw[1..]), "\"extra\" has another raw size");
+        let mut without = honest.clone();
+        without.sections.retain(|section| section.0 != *kind);
+        refused(&without, "\"extra\" has another raw size");
+        // As much in all, but not of each.
+        let other = parts.iter().find(|other| *other != kind).unwrap();
+        let mut moved = with(&raw[1..]);
+        moved.set_raw(*other, &[honest.raw(*other), vec![0]].concat());
+        refused(&moved, "used up");
+        let mut instead = without.clone();
+        instead.set_raw(*other, &[honest.raw(*other), vec![0; raw.len()]].concat());
+        refused(&instead, "");
+        // Other bytes, and packed bytes that are damaged.
+        let mut flipped = raw.clone();
+        flipped[raw.len() / 2] ^= 4;
+        refused(&with(&flipped), "");
+        let mut damaged = honest.clone();
+        let section = damaged.sections.iter_mut().find(|section| section.0 == *kind).unwrap();
+        section.2.truncate(section.2.len() - 1);
+        refused(&damaged, "");
     }
 }
 

@@ -27,11 +27,11 @@ fn push_number(bytes: &mut Vec<u8>, mut value: usize) {
     bytes.push(value as u8);
 }
 
-/// A section as the table has it: its raw size, and its packed bytes. Those of the reference-aware codec are no frames,
-/// and begin here with their raw size.
-fn section(codec: u8, bytes: &[u8]) -> (usize, Vec<u8>) {
+/// A section as the table has it: its raw size, and its packed bytes. Those that the reference-aware codec codes bit by bit
+/// are no frames, and begin here with their raw size.
+fn section(kind: u8, bytes: &[u8]) -> (usize, Vec<u8>) {
     match bytes {
-        [low, high, packed @ ..] if codec == REFERENCE => {
+        [low, high, packed @ ..] if (16..20).contains(&kind) => {
             (u16::from_le_bytes([*low, *high]).into(), packed.to_vec())
         }
         _ => (bytes.len(), frame(bytes)),
@@ -39,6 +39,9 @@ fn section(codec: u8, bytes: &[u8]) -> (usize, Vec<u8>) {
 }
 
 const REFERENCE: u8 = 3;
+
+/// The kinds of section of that codec.
+const KINDS: [u8; 15] = [16, 17, 18, 19, 10, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29];
 
 // The first byte chooses the codec, the second the new size in units of eight; then kind, length and bytes of each
 // section.
@@ -51,8 +54,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut rest = rest;
     while let [kind, len, after @ ..] = rest {
         let (bytes, after) = after.split_at(after.len().min(usize::from(*len)));
-        let kind = if codec == REFERENCE { 16 + kind % 4 } else { kind % 12 };
-        let (raw_size, packed) = section(codec, bytes);
+        let kind = if codec == REFERENCE { KINDS[usize::from(*kind) % KINDS.len()] } else { kind % 12 };
+        let (raw_size, packed) = section(kind, bytes);
         if raw_size > 0 && !packed.is_empty() {
             sections.insert(kind, (raw_size, packed));
         }

@@ -8,9 +8,10 @@
 use super::{
     coder::{Coder, Decoder},
     field::Class,
+    parted::{Part, PartReader, Parts},
 };
 use crate::{
-    Account,
+    Account, ApplyError,
     account::{ClassCosts, Costs, Share},
 };
 
@@ -33,13 +34,36 @@ pub(crate) enum Made {
     Extra { offset: u64, len: u64 },
 }
 
+/// What was bought for each part of the new file.
+struct Places<'a> {
+    /// Where the parts begin, ascending; the first begins at 0.
+    borders: &'a [u64],
+    costs: Vec<Costs>,
+}
+
+impl<'a> Places<'a> {
+    fn new(borders: &'a [u64]) -> Self {
+        Self { borders, costs: vec![Costs::default(); borders.len()] }
+    }
+
+    /// The costs of the part that holds a place of the new file.
+    fn at(&mut self, offset: u64) -> Option<&mut Costs> {
+        let begun = self.borders.partition_point(|border| *border <= offset);
+        self.costs.get_mut(begun.checked_sub(1)?)
+    }
+
+    /// Adds all of it to `account`.
+    fn close(self, account: &mut Account) {
+        account.parts.resize(self.borders.len(), Costs::default());
+        account.parts.iter_mut().zip(self.costs).for_each(|(sum, part)| sum.include(&part));
+    }
+}
+
 /// The decoder of one section, and what was bought with its bits.
 pub(crate) struct Ledger<'a> {
     decoder: Decoder<'a>,
-    /// Where the parts of the new file begin, ascending; the first begins at 0.
-    borders: &'a [u64],
     layout: Share,
-    parts: Vec<Costs>,
+    places: Places<'a>,
     /// By class: predicted, mispredicted.
     classes: Vec<[Share; 2]>,
     spent: f64,
@@ -48,16 +72,14 @@ pub(crate) struct Ledger<'a> {
 impl<'a> Ledger<'a> {
     /// An empty ledger; parts of the new file begin at `borders`.
     pub(crate) fn new(decoder: Decoder<'a>, borders: &'a [u64]) -> Self {
-        let parts = vec![Costs::default(); borders.len()];
         let classes = vec![<[Share; 2]>::default(); Class::COUNT];
-        Self { decoder, borders, layout: Share::default(), parts, classes, spent: 0.0 }
+        Self { decoder, layout: Share::default(), places: Places::new(borders), classes, spent: 0.0 }
     }
 
     /// Adds what was booked to `account` and gives the decoder back.
     pub(crate) fn close(self, account: &mut Account) -> Decoder<'a> {
         account.layout.include(self.layout);
-        account.parts.resize(self.borders.len(), Costs::default());
-        account.parts.iter_mut().zip(self.parts).for_each(|(sum, part)| sum.include(&part));
+        self.places.close(account);
         for (index, [predicted, mispredicted]) in self.classes.into_iter().enumerate() {
             if predicted.count.saturating_add(mispredicted.count) > 0 {
                 let class = Class(index as u8).name();
@@ -65,12 +87,6 @@ impl<'a> Ledger<'a> {
             }
         }
         self.decoder
-    }
-
-    /// The costs of the part that holds a place of the new file.
-    fn part(&mut self, offset: u64) -> Option<&mut Costs> {
-        let begun = self.borders.partition_point(|border| *border <= offset);
-        self.parts.get_mut(begun.checked_sub(1)?)
     }
 }
 
@@ -100,7 +116,7 @@ impl Coder for Ledger<'_> {
             Made::Same { offset } | Made::Rest { offset } => (offset, 0),
             Made::Extra { offset, len } => (offset, len),
         };
-        let Some(part) = self.part(offset) else {
+        let Some(part) = self.places.at(offset) else {
             return;
         };
         let sum = match made {
@@ -111,5 +127,55 @@ impl Coder for Ledger<'_> {
             Made::Extra { .. } => &mut part.extra,
         };
         sum.include(share(count));
+    }
+}
+
+/// Extra in parts, each byte of which costs what those of its section do on average.
+pub(crate) struct PartLedger<'a> {
+    reader: PartReader<'a>,
+    /// Bits, by section.
+    prices: [f64; Part::SECTIONS.len()],
+    places: Places<'a>,
+    offset: u64,
+}
+
+impl<'a> PartLedger<'a> {
+    /// An empty ledger; parts of the new file begin at `borders`.
+    pub(crate) fn new(
+        reader: PartReader<'a>,
+        prices: [f64; Part::SECTIONS.len()],
+        borders: &'a [u64],
+    ) -> Self {
+        Self { reader, prices, places: Places::new(borders), offset: 0 }
+    }
+
+    /// Adds what was booked to `account` and gives the reader back.
+    pub(crate) fn close(self, account: &mut Account) -> PartReader<'a> {
+        self.places.close(account);
+        self.reader
+    }
+
+    fn book(&mut self, part: Part, count: u64) {
+        let price = self.prices.get(part.index()).copied().unwrap_or(0.0);
+        if let Some(costs) = self.places.at(self.offset) {
+            costs.extra.include(Share { count, bits: price * count as f64 });
+        }
+    }
+}
+
+impl Parts for PartLedger<'_> {
+    fn enter(&mut self, offset: u64) {
+        self.offset = offset;
+        self.reader.enter(offset);
+    }
+
+    fn take<const N: usize>(&mut self, part: Part, wanted: [u8; N]) -> Result<[u8; N], ApplyError> {
+        self.book(part, N as u64);
+        self.reader.take(part, wanted)
+    }
+
+    fn extend(&mut self, part: Part, wanted: &[u8], len: usize, out: &mut Vec<u8>) -> Result<(), ApplyError> {
+        self.book(part, len as u64);
+        self.reader.extend(part, wanted, len, out)
     }
 }

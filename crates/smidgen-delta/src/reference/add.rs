@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Size of the model.
-const EFFORT: Effort = Effort { log: 14, both: true, trust: 2 };
+const EFFORT: Effort = Effort { log: 14, trust: 2 };
 /// Sets of weights: one for each part of an instruction, one for each place in eight bytes of data.
 const SETS: usize = PARTS + 8;
 /// How far back reading starts for an instruction that is far from the last one read.

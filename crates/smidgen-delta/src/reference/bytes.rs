@@ -13,7 +13,7 @@ pub(crate) const fn fold(a: u32, b: u32) -> u32 {
 pub(crate) struct Contexts {
     /// In which it may be what came last, the more telling first.
     pub(crate) recall: [u32; 2],
-    /// In which its halves are coded: the broader first, which is the only one of a model that must be fast.
+    /// In which its halves are coded: the broader first.
     pub(crate) halves: [u32; 2],
 }
 
@@ -28,8 +28,6 @@ pub(crate) struct Bytes {
 pub(crate) struct Effort {
     /// Logarithm of the number of slots.
     pub(crate) log: u8,
-    /// Whether halves are coded in both contexts.
-    pub(crate) both: bool,
     /// How often a byte must have come before it is asked about.
     pub(crate) trust: u8,
 }
@@ -44,14 +42,14 @@ impl Bytes {
     pub(crate) fn new(effort: Effort, sets: usize) -> Self {
         Self {
             recall: Recall::new(recall_log(effort.log), sets, effort.trust),
-            nibbles: Nibbles::new(effort.log, effort.both, sets.saturating_mul(2)),
+            nibbles: Nibbles::new(effort.log, sets),
         }
     }
 
     /// Bytes that a model with `sets` sets of weights allocates.
     pub(crate) const fn memory(effort: Effort, sets: usize) -> u64 {
         let recall = Recall::<u8>::memory(recall_log(effort.log), sets);
-        recall.saturating_add(Nibbles::memory(effort.log, sets.saturating_mul(2)))
+        recall.saturating_add(Nibbles::memory(effort.log, sets))
     }
 
     /// Codes one byte in these contexts with models of `set`.
@@ -60,39 +58,9 @@ impl Bytes {
         let answer = self.recall.look_up(contexts.recall);
         let byte = match self.recall.code(coder, &answer, set, byte) {
             Some(known) => known,
-            None => self.spell(coder, contexts.halves, set, byte),
+            None => self.nibbles.code(coder, contexts.halves, set, byte),
         };
         self.recall.learn(&answer, byte);
         byte
     }
-
-    /// Codes a byte half by half.
-    #[inline]
-    fn spell(&mut self, coder: &mut impl Coder, contexts: [u32; 2], set: usize, byte: u8) -> u8 {
-        let [first, second] = contexts;
-        let first = spread(first);
-        // A model of one context needs no other.
-        let second = if self.nibbles.both() { spread(second.wrapping_add(0x1234_5677)) } else { first };
-        let hashes = [first, second];
-        let high = self.nibbles.code(coder, hashes, set << 1, usize::from(byte >> 4));
-        let hashes = below(hashes, high);
-        let low = self.nibbles.code(coder, hashes, set << 1 | 1, usize::from(byte & 15));
-        (high << 4 | low) as u8
-    }
-}
-
-/// Spreads a context over all bits.
-#[inline]
-fn spread(context: u32) -> u32 {
-    let hash = context.wrapping_mul(0x85EB_CA6B);
-    let hash = (hash ^ hash >> 15).wrapping_mul(0x9E37_79B1);
-    hash ^ hash >> 15
-}
-
-/// Makes contexts of a byte those of its lower half, below this upper one. Their slots lie within the same 4 KiB, so that
-/// the processor translates one address for both.
-#[inline]
-fn below(hashes: [u32; 2], high: usize) -> [u32; 2] {
-    let node = (high as u32).wrapping_add(1).wrapping_mul(0x9E37_79B1) & 0xFF00_007F;
-    hashes.map(|hash| hash ^ node)
 }

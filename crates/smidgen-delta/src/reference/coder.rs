@@ -36,13 +36,17 @@ fn is_narrow(range: u64) -> bool {
 }
 
 /// The last place of all.
-const LAST: u64 = 32_767;
+const LAST: u16 = 32_767;
 
-/// The share of a symbol: what lies below it, and what lies below the next. Both sides cut it out of the interval in
-/// the same way, and the last symbol gets what rounding left over.
-fn share(bounds: &[u16; 16], symbol: usize) -> (u64, Option<u64>) {
-    let bound = |index: usize| bounds.get(index).map(|bound| u64::from(*bound));
-    (bound(symbol).unwrap_or(0), bound(symbol.wrapping_add(1)))
+/// The share of a symbol: what lies below it, and how wide it is. Both sides cut it out of the interval in the same way;
+/// what rounding leaves over is nobody's.
+#[inline]
+#[allow(clippy::indexing_slicing, reason = "sixteen bounds, indices of four bits")]
+fn share(bounds: &[u16; 16], symbol: usize) -> (u64, u64) {
+    let low = bounds[symbol & 15];
+    // Behind the last symbol the first one is found, whose bound is zero: as good as 32768.
+    let next = bounds[symbol.wrapping_add(1) & 15];
+    (low.into(), (next.wrapping_sub(low) & LAST).into())
 }
 
 /// Packed bytes read at a time.
@@ -163,18 +167,14 @@ impl Coder for Decoder<'_> {
     fn code_symbol(&mut self, bounds: &[u16; 16], _: usize) -> usize {
         let unit = self.range >> 15;
         // The unit is never zero: the interval is kept wider than 48 bits.
-        let place = self.code.checked_div(unit).unwrap_or(0).min(LAST) as u16;
+        let place = self.code.checked_div(unit.max(1)).unwrap_or(0).min(LAST.into()) as u16;
         // The sign of a difference instead of a comparison: compilers then count in vectors.
         let above =
             bounds.iter().fold(0_u16, |count, bound| count.wrapping_add(place.wrapping_sub(*bound) >> 15));
         let symbol = usize::from(15_u16.wrapping_sub(above) & 15);
-        let (low, high) = share(bounds, symbol);
-        let start = unit.wrapping_mul(low);
-        self.code = self.code.wrapping_sub(start);
-        self.range = match high {
-            Some(high) => unit.wrapping_mul(high.wrapping_sub(low)),
-            None => self.range.wrapping_sub(start),
-        };
+        let (low, width) = share(bounds, symbol);
+        self.code = self.code.wrapping_sub(unit.wrapping_mul(low));
+        self.range = unit.wrapping_mul(width);
         if is_narrow(self.range) {
             self.range <<= STEP;
             self.code = self.code << STEP | self.word();
@@ -254,17 +254,13 @@ impl Coder for Encoder {
     #[inline]
     fn code_symbol(&mut self, bounds: &[u16; 16], symbol: usize) -> usize {
         let unit = self.range >> 15;
-        let (low, high) = share(bounds, symbol);
-        let start = unit.wrapping_mul(low);
-        let (sum, carry) = self.low.overflowing_add(start);
+        let (low, width) = share(bounds, symbol);
+        let (sum, carry) = self.low.overflowing_add(unit.wrapping_mul(low));
         if carry {
             self.carry();
         }
         self.low = sum;
-        self.range = match high {
-            Some(high) => unit.wrapping_mul(high.wrapping_sub(low)),
-            None => self.range.wrapping_sub(start),
-        };
+        self.range = unit.wrapping_mul(width);
         if is_narrow(self.range) {
             self.push();
         }

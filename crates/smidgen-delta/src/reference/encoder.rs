@@ -6,14 +6,19 @@ use super::{
     coder::Encoder,
     control::Match,
     correspondence::Correspondence,
+    extra::Extra,
+    parted::{Part, PartWriter},
     plan::{self, MAX_REGIONS, Plan, Sizes},
     region::Rule,
     sorted::{Records, Tables},
-    walk::{Scope, Seen, Streams, Walk},
+    walk::{ExtraStream, Scope, Streams, Walk},
 };
 use crate::{
     ApplyError, SectionKind,
-    diff::{jobs, pack::Packed},
+    diff::{
+        jobs,
+        pack::{Packed, Strength, pack},
+    },
     old::OldFile,
 };
 
@@ -76,7 +81,7 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
     if extra_len(new, &plan.matches) > MAX_EXTRA {
         return None;
     }
-    write(&plan, old, new, threads).ok()
+    write(&plan, old, new, threads)
 }
 
 /// The sections that an executable file names, by place; none if it is of no format that is known here.
@@ -184,7 +189,7 @@ fn match_bases(old: &Image, new: &Image, matches: &mut Vec<Match>) {
 }
 
 /// Writes the sections.
-fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Result<Vec<Packed>, ApplyError> {
+fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Vec<Packed>> {
     let sizes = Sizes { old: old.len() as u64, new: new.len() as u64 };
     let mut coder = Encoder::new();
     let raw_size = Plan::raw_size(plan.regions.len() as u64, plan.matches.len() as u64);
@@ -195,19 +200,40 @@ fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Result<V
     let extra = extra_len(new, &plan.matches);
     let walk = |scope: Scope| {
         let mut source = OldFile::new(&old);
-        let walk = Walk::new(plan, sizes.new, extra, &mut source)?.with_scope(scope);
-        let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra: Encoder::new() };
-        let seen = walk.run(&mut streams, &mut source, new, sizes.new, |_| Ok(()))?;
-        Ok::<_, ApplyError>((streams, seen))
+        let walk = Walk::new(plan, &mut source).ok()?.with_scope(scope);
+        let extra = if is_much(extra, sizes.new) {
+            ExtraStream::Parted(PartWriter::default())
+        } else {
+            ExtraStream::Coded(Encoder::new(), Box::new(Extra::new(extra, plan.has_words())))
+        };
+        let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra };
+        let seen = walk.run(&mut streams, &mut source, new, sizes.new, |_| Ok(())).ok()?;
+        let sections = match (scope, streams.extra) {
+            (Scope::Extra, ExtraStream::Coded(coder, _)) => {
+                vec![section(SectionKind::ExtraCoded, seen.extra, coder)]
+            }
+            (Scope::Extra, ExtraStream::Parted(parts)) => {
+                let parts = Part::SECTIONS.into_iter().zip(parts.parts);
+                parts.map(|(kind, raw)| pack(kind, &raw, Strength::Full).ok()).collect::<Option<_>>()?
+            }
+            _ => vec![
+                section(SectionKind::References, seen.references, streams.references),
+                section(SectionKind::AddCoded, seen.add, streams.add),
+            ],
+        };
+        Some(sections)
     };
     let (matched, others) = jobs::both(threads, || walk(Scope::Matches), || walk(Scope::Extra));
-    let ((streams, seen), (others, rest)) = (matched?, others?);
-    let streams = Streams { extra: others.extra, ..streams };
-    let seen = Seen { extra: rest.extra, ..seen };
-    sections.push(section(SectionKind::References, seen.references, streams.references));
-    sections.push(section(SectionKind::AddCoded, seen.add, streams.add));
-    sections.push(section(SectionKind::ExtraCoded, seen.extra, streams.extra));
-    Ok(sections)
+    sections.extend(matched?);
+    sections.extend(others?);
+    Some(sections)
+}
+
+/// Whether so many extra bytes are much of a file: models of each of them would then take longer to read than a patch of
+/// bsdiff does.
+fn is_much(extra: u64, new_size: u64) -> bool {
+    const LITTLE: u64 = 16 << 10;
+    extra > LITTLE.max(new_size / 4)
 }
 
 fn section(kind: SectionKind, raw_size: u64, coder: Encoder) -> Packed {

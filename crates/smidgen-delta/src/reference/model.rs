@@ -5,7 +5,7 @@
 //! one of two megabytes.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::coder::Coder;
+use super::{coder::Coder, half::Half};
 
 /// The slowest rate: an observation moves the probability by 1/2^7 or a little more.
 const SLOWEST: u8 = 90;
@@ -88,46 +88,68 @@ impl<const BITS: u32, const N: usize> Symbol<BITS, N> {
     }
 }
 
-/// A number of any size: first how many bits it has, then the bits below the leading one; the upper
-/// three of these in the context of the length and of each other, the rest by the length and their place.
+/// A number of any size: first how many bits it has, then those below the leading one, four at a time from the top: the
+/// first four in the context of the length, the others in that of how many are left.
 #[derive(Clone)]
 pub(crate) struct Number {
-    bits: Symbol<7, 128>,
-    top: Vec<Symbol<3, 8>>,
-    low: Vec<Bit>,
+    /// How many bits a number has that has less than [`LONG`]; that, if it has more.
+    short: Half,
+    /// How many it has beyond, in two halves: the lower in the context of the upper.
+    long: [Half; 5],
+    top: Vec<Half>,
+    rest: Vec<Half>,
 }
+
+/// So many bits need a second look.
+const LONG: u32 = 15;
+/// Numbers of bits that a number can have.
+const LENGTHS: usize = u64::BITS as usize + 1;
 
 impl Default for Number {
     fn default() -> Self {
-        Self { bits: Symbol::default(), top: vec![Symbol::default(); 65], low: vec![Bit::default(); 65 * 64] }
+        Self {
+            short: Half::default(),
+            long: Default::default(),
+            top: vec![Half::default(); LENGTHS],
+            rest: vec![Half::default(); LENGTHS],
+        }
     }
 }
 
 impl Number {
     /// Bytes that a model of numbers allocates.
-    pub(crate) const MEMORY: u64 = (65 * 64 + 65 * 8 + 128) * size_of::<Bit>() as u64;
+    pub(crate) const MEMORY: u64 = (2 * LENGTHS * size_of::<Half>()) as u64;
 
     /// Codes one number.
     pub(crate) fn code(&mut self, coder: &mut impl Coder, number: u64) -> u64 {
-        let bits = self.bits.code(coder, u64::BITS.wrapping_sub(number.leading_zeros())).min(u64::BITS);
+        let bits = self.code_len(coder, u64::BITS.wrapping_sub(number.leading_zeros())).min(u64::BITS);
         let Some(mut left) = bits.checked_sub(1) else {
             return 0;
         };
         let mut value = 1_u64;
-        if let (Some(rest), Some(top)) = (left.checked_sub(3), self.top.get_mut(bits as usize)) {
-            value = value << 3 | u64::from(top.code(coder, (number >> rest & 7) as u32));
-            left = rest;
-        }
-        while let Some(place) = left.checked_sub(1) {
-            let index = (bits as usize).wrapping_mul(64).wrapping_add(place as usize);
-            let bit = match self.low.get_mut(index) {
-                Some(model) => model.code(coder, number >> place & 1 == 1),
-                None => false,
-            };
-            value = value << 1 | u64::from(bit);
-            left = place;
+        let mut model = self.top.get_mut(bits as usize);
+        while left > 0 {
+            let count = left.min(4);
+            left = left.wrapping_sub(count);
+            let mask = (1_u64 << count).wrapping_sub(1);
+            let symbol = model.map_or(0, |model| model.code(coder, (number >> left & mask) as usize));
+            value = value << count | symbol as u64 & mask;
+            model = self.rest.get_mut(left as usize);
         }
         value
+    }
+
+    /// Codes how many bits a number has.
+    fn code_len(&mut self, coder: &mut impl Coder, len: u32) -> u32 {
+        let short = self.short.code(coder, len.min(LONG) as usize) as u32;
+        if short < LONG {
+            return short;
+        }
+        let beyond = len.wrapping_sub(LONG) as usize;
+        let [upper, lower @ ..] = &mut self.long;
+        let high = upper.code(coder, beyond >> 4);
+        let low = lower.get_mut(high & 3).map_or(0, |lower| lower.code(coder, beyond & 15));
+        LONG.wrapping_add((high << 4 | low) as u32)
     }
 
     /// Codes one signed number: the sign sits in the lowest bit.

@@ -1,245 +1,188 @@
-//! A model of half bytes: each context keeps how probable the sixteen values are; two contexts are averaged with a weight.
+//! A model of bytes as two halves of sixteen values: each of two contexts keeps how probable these
+//! are, and they are averaged with a weight.
 //!
-//! A context keeps, for each value, how probable all smaller ones are together, and moves these bounds as a whole towards
-//! those of what came; an average of bounds is bounds again (Giesen, "Models for adaptive arithmetic coding", 2015).
-//! The weight is the one that would have been best of late, learnt from what each context gave to the value that came
-//! (the mixture of experts of Vovk's aggregating algorithm, forgetting exponentially). There is one for each degree to
-//! which the contexts know their place, which does what escapes do in PPM (Cleary and Witten 1984): a context that was
-//! seen once counts little beside one that was seen often.
-//!
-//! All in integers, so that every machine computes the same, and in loops over sixteen equal lanes, so that compilers
-//! make vector instructions of them.
+//! An average of bounds is bounds again. The weight is the one that would have been best of late, learnt from what each
+//! context gave to the value that came (the mixture of experts of Vovk's aggregating algorithm, forgetting
+//! exponentially). There is one for each degree to which the contexts know their place, which does what escapes do in PPM
+//! (Cleary and Witten 1984): a context that was seen once counts little beside one that was seen often.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::coder::Coder;
+use super::{
+    coder::Coder,
+    half::{self, Count, Lanes, ONE},
+};
 
-/// One value for each of the sixteen symbols.
-type Lanes = [u16; 16];
+/// Logarithm of the number of slots in a page.
+const PAGE_LOG: u8 = 7;
+/// Slots in a page.
+const PAGE: usize = 1 << PAGE_LOG;
 
-/// What a context knows. Lane 0 holds part of the context's hash (upper half) and how often it was seen (lower half); lane
-/// n how probable it is, in 1/32768, that the symbol is less than n.
-#[derive(Clone, Copy)]
+/// Slots that lie side by side. Both halves of a byte are looked up in one page, so that the processor translates one
+/// address for both.
+#[derive(Clone)]
 #[repr(align(32))]
-struct Slot(Lanes);
-
-/// No symbol is less probable than this, in 1/32768: the bounds of neighbours stay apart, by [`learn`] and by [`mix`].
-const GAP: u16 = 4;
-/// All probabilities together.
-const ONE: u16 = 1 << 15;
-
-/// A context that was never seen.
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
-const FRESH: Lanes = {
-    let mut lanes = [0; 16];
-    let mut lane = 1;
-    while lane < 16 {
-        lanes[lane] = (lane as u16) << 11;
-        lane += 1;
-    }
-    lanes
-};
-
-/// For each symbol, the bounds of a context that knows nothing but it.
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
-const AIMS: [Lanes; 16] = {
-    let mut aims = [[0; 16]; 16];
-    let mut symbol = 0;
-    while symbol < 16 {
-        let mut lane = 1;
-        while lane < 16 {
-            let place = lane as u16;
-            aims[symbol][lane] = if lane > symbol { ONE - GAP * (16 - place) } else { GAP * place };
-            lane += 1;
-        }
-        symbol += 1;
-    }
-    aims
-};
-
-/// For each symbol, the bounds of a context that saw it once: five sevenths of the way.
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
-const FIRST: [Lanes; 16] = {
-    let mut first = [[0; 16]; 16];
-    let mut symbol = 0;
-    while symbol < 16 {
-        let mut lane = 1;
-        while lane < 16 {
-            let (from, to) = (FRESH[lane] as i32, AIMS[symbol][lane] as i32);
-            first[symbol][lane] = (from + (to - from) * 5 / 7) as u16;
-            lane += 1;
-        }
-        symbol += 1;
-    }
-    first
-};
-
-/// How far the nth observation moves the bounds, of 65536: less than half. The first is in [`FIRST`].
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
-const RATES: [i16; 256] = {
-    let mut rates = [0; 256];
-    let mut n = 1;
-    while n < rates.len() {
-        rates[n] = (655_360 / (10 * n as u32 + 14)) as i16;
-        n += 1;
-    }
-    rates
-};
-
-/// Observations after which a context learns no slower.
-const SLOWEST: u16 = 250;
-
-/// How well a context knows its place, by how often it was seen: never, once, two or three times, more often.
-#[inline]
-const fn level(count: u16) -> usize {
-    // A sum of comparisons, because a branch could not be foreseen.
-    ((count > 0) as usize).wrapping_add((count > 1) as usize).wrapping_add((count > 3) as usize)
+struct Page {
+    bounds: [Lanes; PAGE],
+    marks: [Mark; PAGE],
 }
 
-/// Weights for each set that the caller tells apart.
-const LEVELS: usize = 4 * 4;
-/// The least and the most weight of a context, of 65536: it can always come back.
-const WEIGHTS: (i32, i32) = (64, 65_000);
-
-/// A model of half bytes in one context or two.
-pub(crate) struct Nibbles {
-    slots: Vec<Slot>,
-    /// Of the second context; none if there is only one.
-    weights: Vec<u16>,
-    /// All bits of every lane but lane 0, kept where compilers do not see through it: a lane that is known to be
-    /// special would be taken out of the vector and computed alone.
-    symbols: Lanes,
+/// Whose a slot is: part of the context's hash, and how often it was seen.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    check: u8,
+    count: Count,
 }
 
-impl Nibbles {
-    /// A model of `2^log` slots; of two contexts if `both`, with weights in `sets` sets.
-    pub(crate) fn new(log: u8, both: bool, sets: usize) -> Self {
-        let mut symbols = [u16::MAX; 16];
-        symbols[0] = 0;
-        let weights = if both { sets.saturating_mul(LEVELS) } else { 0 };
-        Self {
-            slots: vec![Slot([0; 16]); 1_usize << log.clamp(4, 26)],
-            weights: vec![1 << 15; weights],
-            symbols: std::hint::black_box(symbols),
-        }
-    }
+/// The part of a hash that is kept.
+fn check(hash: u32) -> u8 {
+    (hash >> 24) as u8
+}
 
-    /// Bytes that a model of `2^log` slots allocates.
-    pub(crate) const fn memory(log: u8, sets: usize) -> u64 {
-        let slots = (size_of::<Slot>() as u64) << if log < 4 { 4 } else { log };
-        slots.saturating_add((sets as u64).saturating_mul(size_of::<[u16; LEVELS]>() as u64))
-    }
+/// The place of a context in its page.
+fn slot(hash: u32) -> usize {
+    hash as usize & PAGE.wrapping_sub(1)
+}
 
-    /// Whether there are two contexts.
+#[allow(clippy::indexing_slicing, reason = "a slot is less than their number")]
+impl Page {
+    const FRESH: Self = Self { bounds: [[0; 16]; PAGE], marks: [Mark { check: 0, count: Count(0) }; PAGE] };
+
+    /// How often the context was seen.
     #[inline]
-    pub(crate) fn both(&self) -> bool {
-        !self.weights.is_empty()
-    }
-
-    /// Codes a symbol below 16 in contexts of these hashes, the broader first, with weights of `set`. A model of one context
-    /// uses the first.
-    #[inline]
-    pub(crate) fn code(
-        &mut self,
-        coder: &mut impl Coder,
-        hashes: [u32; 2],
-        set: usize,
-        symbol: usize,
-    ) -> usize {
-        if self.both() {
-            self.code_in_both(coder, hashes, set.wrapping_mul(LEVELS), symbol)
-        } else {
-            let [only, _] = hashes;
-            self.code_in_one(coder, only, symbol)
-        }
-    }
-
-    fn code_in_one(&mut self, coder: &mut impl Coder, hash: u32, symbol: usize) -> usize {
-        let known = self.look_up(hash);
-        let symbol = coder.code_symbol(&masked(known.bounds, &self.symbols), symbol) & 15;
-        let learnt = known.learn(hash, symbol, &self.symbols);
-        self.put(hash, learnt);
-        symbol
-    }
-
-    /// Codes a symbol in two contexts, with the weights from `set` on.
-    fn code_in_both(&mut self, coder: &mut impl Coder, hashes: [u32; 2], set: usize, symbol: usize) -> usize {
-        let [first, second] = hashes;
-        let (broad, narrow) = (self.look_up(first), self.look_up(second));
-        let place = set.wrapping_add(level(narrow.count) << 2 | level(broad.count));
-        let weight = self.weights.get(place).copied().unwrap_or(0);
-        let bounds = mix(broad.bounds, narrow.bounds, weight, &self.symbols);
-        let symbol = coder.code_symbol(&bounds, symbol) & 15;
-        let weight = weigh(weight, chance(broad.bounds, symbol), chance(narrow.bounds, symbol));
-        let learnt = [broad.learn(first, symbol, &self.symbols), narrow.learn(second, symbol, &self.symbols)];
-        if let Some(slot) = self.weights.get_mut(place) {
-            *slot = weight;
-        }
-        for (hash, learnt) in hashes.into_iter().zip(learnt) {
-            self.put(hash, learnt);
-        }
-        symbol
+    fn count(&self, hash: u32) -> Count {
+        let mark = self.marks[slot(hash)];
+        if mark.check == check(hash) { mark.count } else { Count(0) }
     }
 
     #[inline]
-    fn place(&self, hash: u32) -> usize {
-        hash as usize & self.slots.len().wrapping_sub(1)
+    fn mark(&mut self, hash: u32, count: Count) {
+        self.marks[slot(hash)] = Mark { check: check(hash), count: count.next() };
     }
 
+    /// What the context knows.
     #[inline]
-    fn look_up(&self, hash: u32) -> Known<'_> {
-        let fresh = Known { bounds: &FRESH, count: 0 };
-        let Some(Slot(bounds)) = self.slots.get(self.place(hash)) else {
-            return fresh;
-        };
-        let [mark, ..] = *bounds;
-        let own = u32::from(mark >> 8) == hash >> 24 && mark & 0xFF != 0;
-        Known { bounds: if own { bounds } else { &FRESH }, count: if own { mark & 0xFF } else { 0 } }
+    fn look_up(&self, hash: u32) -> Known {
+        let count = self.count(hash);
+        Known { bounds: *half::known(&self.bounds[slot(hash)], count), count }
     }
 
+    /// Learns the symbol that came in the context that knew this before.
     #[inline]
-    fn put(&mut self, hash: u32, bounds: Lanes) {
-        let place = self.place(hash);
-        if let Some(slot) = self.slots.get_mut(place) {
-            *slot = Slot(bounds);
-        }
+    fn observe(&mut self, hash: u32, mut known: Known, symbol: usize) {
+        half::observe(&mut known.bounds, known.count, symbol);
+        self.bounds[slot(hash)] = known.bounds;
+        self.mark(hash, known.count);
     }
 }
 
 /// What a context knows, and how often it was seen.
-struct Known<'a> {
-    bounds: &'a Lanes,
-    count: u16,
+struct Known {
+    bounds: Lanes,
+    count: Count,
 }
 
-impl Known<'_> {
-    /// What it knows after one more observation.
-    #[inline]
-    #[allow(clippy::indexing_slicing, reason = "tables of 16 and 256, indices of four and eight bits")]
-    fn learn(&self, hash: u32, symbol: usize, symbols: &Lanes) -> Lanes {
-        let bounds = if self.count == 0 { &FIRST[symbol & 15] } else { self.bounds };
-        let mark = (hash >> 24 << 8) as u16 | self.count.wrapping_add(u16::from(self.count < SLOWEST));
-        learn(bounds, &AIMS[symbol & 15], RATES[usize::from(self.count & 0xFF)], mark, symbols)
-    }
-}
-
-/// The bounds without the mark.
+/// How well a context knows its place, by how often it was seen: never, once, two or three times, more often.
 #[inline]
-fn masked(bounds: &Lanes, symbols: &Lanes) -> Lanes {
-    let mut masked = *bounds;
-    for (bound, keep) in masked.iter_mut().zip(symbols) {
-        *bound &= keep;
+const fn level(Count(count): Count) -> usize {
+    // A sum of comparisons, because a branch could not be foreseen.
+    ((count > 0) as usize).wrapping_add((count > 1) as usize).wrapping_add((count > 3) as usize)
+}
+
+/// Weights for each set that the caller tells apart, half by half.
+const LEVELS: usize = 4 * 4;
+/// The least and the most weight of a context, of 65536: it can always come back.
+const WEIGHTS: (i32, i32) = (64, 65_000);
+
+/// A model of bytes in two contexts.
+pub(crate) struct Nibbles {
+    pages: Vec<Page>,
+    /// Of the second context.
+    weights: Vec<u16>,
+}
+
+/// Pages of `2^log` slots.
+const fn pages(log: u8) -> usize {
+    1 << if log > 26 { 26 - PAGE_LOG } else { log.saturating_sub(PAGE_LOG) }
+}
+
+impl Nibbles {
+    /// A model of `2^log` slots, with weights in `sets` sets.
+    pub(crate) fn new(log: u8, sets: usize) -> Self {
+        let weights = sets.saturating_mul(2 * LEVELS);
+        Self { pages: vec![Page::FRESH; pages(log)], weights: vec![1 << 15; weights] }
     }
-    masked
+
+    /// Bytes that a model of `2^log` slots allocates.
+    pub(crate) const fn memory(log: u8, sets: usize) -> u64 {
+        let slots = (pages(log) as u64).saturating_mul(size_of::<Page>() as u64);
+        slots.saturating_add((sets as u64).saturating_mul(size_of::<[[u16; LEVELS]; 2]>() as u64))
+    }
+
+    /// Codes a byte, its upper half first, in contexts of these hashes, the broader first, with weights of `set`.
+    #[inline]
+    pub(crate) fn code(&mut self, coder: &mut impl Coder, contexts: [u32; 2], set: usize, byte: u8) -> u8 {
+        let [first, second] = contexts;
+        let hashes = [first, second.wrapping_add(0x1234_5677)].map(spread);
+        let set = set.wrapping_mul(2 * LEVELS);
+        let high = self.code_half(coder, hashes, set, usize::from(byte >> 4));
+        let hashes = hashes.map(|hash| below(hash, high));
+        let low = self.code_half(coder, hashes, set.wrapping_add(LEVELS), usize::from(byte & 15));
+        (high << 4 | low) as u8
+    }
+
+    /// Codes a symbol, with the weights from `set` on.
+    fn code_half(&mut self, coder: &mut impl Coder, hashes: [u32; 2], set: usize, symbol: usize) -> usize {
+        let [broad, narrow] = hashes.map(|hash| self.page(hash));
+        let [first, second] = hashes;
+        let (Some(broad), Some(narrow)) = (self.pages.get(broad), self.pages.get(narrow)) else {
+            return 0;
+        };
+        let (broad, narrow) = (broad.look_up(first), narrow.look_up(second));
+        let index = set.wrapping_add(level(narrow.count) << 2 | level(broad.count));
+        let weight = self.weights.get(index).copied().unwrap_or(0);
+        let bounds = mix(&broad.bounds, &narrow.bounds, weight);
+        let symbol = coder.code_symbol(&bounds, symbol) & 15;
+        if let Some(slot) = self.weights.get_mut(index) {
+            *slot = weigh(weight, chance(&broad.bounds, symbol), chance(&narrow.bounds, symbol));
+        }
+        for (hash, known) in hashes.into_iter().zip([broad, narrow]) {
+            let page = self.page(hash);
+            if let Some(page) = self.pages.get_mut(page) {
+                page.observe(hash, known, symbol);
+            }
+        }
+        symbol
+    }
+
+    /// The page of a context.
+    #[inline]
+    fn page(&self, hash: u32) -> usize {
+        (hash >> PAGE_LOG) as usize & self.pages.len().wrapping_sub(1)
+    }
+}
+
+/// Spreads a context over all bits.
+#[inline]
+fn spread(context: u32) -> u32 {
+    let hash = context.wrapping_mul(0x85EB_CA6B);
+    let hash = (hash ^ hash >> 15).wrapping_mul(0x9E37_79B1);
+    hash ^ hash >> 15
+}
+
+/// Makes the context of a byte that of its lower half, below this upper one, in the same page.
+#[inline]
+fn below(hash: u32, high: usize) -> u32 {
+    hash ^ (high as u32).wrapping_add(1).wrapping_mul(0x9E37_79B1) & 0xFF00_007F
 }
 
 /// Averages bounds, the second with this weight of 65536. One of the weights is at least a half and bounds are at least
 /// two apart, so they stay apart when rounded down.
 #[inline]
-fn mix(first: &Lanes, second: &Lanes, weight: u16, symbols: &Lanes) -> Lanes {
+fn mix(first: &Lanes, second: &Lanes, weight: u16) -> Lanes {
     let part = |bound: u16, weight: u16| (u32::from(bound).wrapping_mul(u32::from(weight)) >> 16) as u16;
     let mut mixed = [0; 16];
-    for (((mixed, first), second), keep) in mixed.iter_mut().zip(first).zip(second).zip(symbols) {
-        *mixed = part(*first, !weight).wrapping_add(part(*second, weight)) & keep;
+    for ((mixed, first), second) in mixed.iter_mut().zip(first).zip(second) {
+        *mixed = part(*first, !weight).wrapping_add(part(*second, weight));
     }
     mixed
 }
@@ -247,7 +190,7 @@ fn mix(first: &Lanes, second: &Lanes, weight: u16, symbols: &Lanes) -> Lanes {
 /// How probable the symbol is, of 32768.
 #[inline]
 fn chance(bounds: &Lanes, symbol: usize) -> u32 {
-    let low = if symbol == 0 { 0 } else { bounds.get(symbol).copied().unwrap_or(0) };
+    let low = bounds.get(symbol).copied().unwrap_or(0);
     let high = bounds.get(symbol.wrapping_add(1)).copied().unwrap_or(ONE);
     high.wrapping_sub(low).into()
 }
@@ -264,30 +207,11 @@ fn weigh(weight: u16, first: u32, second: u32) -> u16 {
     weight.wrapping_add(share.wrapping_sub(weight) >> 5).clamp(least, most) as u16
 }
 
-/// The slot after one more observation. Bounds move by less than half of what is left and are rounded towards zero
-/// probability of what did not come, never beyond the aim; neighbours that are at least two apart stay so, because
-/// the aims are [`GAP`] apart.
-#[inline]
-fn learn(bounds: &Lanes, aim: &Lanes, rate: i16, mark: u16, symbols: &Lanes) -> Lanes {
-    let mut lanes = [0; 16];
-    for (((lane, bound), aim), keep) in lanes.iter_mut().zip(bounds).zip(aim).zip(symbols) {
-        let left = i32::from(aim.wrapping_sub(*bound).cast_signed());
-        let step = (left.wrapping_mul(i32::from(rate)) >> 16) as u16;
-        *lane = bound.wrapping_add(step) & keep | mark & !keep;
-    }
-    lanes
-}
-
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "test code on small numbers")]
 mod tests {
     use super::*;
-
-    const SYMBOLS: Lanes = {
-        let mut symbols = [u16::MAX; 16];
-        symbols[0] = 0;
-        symbols
-    };
+    use crate::reference::half::{AIMS, FIRST, RATES, learn};
 
     fn apart(bounds: &Lanes, gap: u16) {
         for lane in 1..15 {
@@ -307,11 +231,11 @@ mod tests {
                 if noise >> 60 < 12 { (round >> 12) as usize & 15 } else { (noise >> 40) as usize & 15 };
             let which = (noise >> 33) as usize & 1;
             let rate = RATES[1 + (noise >> 50) as usize % 250];
-            contexts[which] = learn(&contexts[which], &AIMS[symbol], rate, 7, &SYMBOLS);
-            assert_eq!(contexts[which][0], 7);
+            contexts[which] = learn(&contexts[which], &AIMS[symbol], rate);
+            assert_eq!(contexts[which][0], 0);
             apart(&contexts[which], 2);
             let weight = (64 + (noise >> 20) % 64_936) as u16;
-            apart(&mix(&contexts[0], &contexts[1], weight, &SYMBOLS), 1);
+            apart(&mix(&contexts[0], &contexts[1], weight), 1);
         }
     }
 

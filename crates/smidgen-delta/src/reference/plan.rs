@@ -62,6 +62,11 @@ impl Plan {
         regions.saturating_mul(REGION).saturating_add(matches.saturating_mul(MATCH)).saturating_add(1)
     }
 
+    /// Whether there is aarch64 code.
+    pub(crate) fn has_words(&self) -> bool {
+        self.regions.iter().any(|region| region.rule == Rule::Aarch64)
+    }
+
     /// Bytes that a plan of this raw size allocates, its models included.
     pub(crate) fn memory(raw_size: u64) -> u64 {
         // A region is larger in memory, by its fields, and there may be room for as many more; a match is not.

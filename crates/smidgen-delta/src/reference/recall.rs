@@ -45,10 +45,24 @@ fn spread(context: u32) -> u32 {
     hash ^ hash >> 15
 }
 
-/// The answer of two contexts.
+/// What was seen in a context.
+#[derive(Clone, Copy)]
+struct Known<V> {
+    hash: u32,
+    seen: Seen<V>,
+}
+
+impl<V: Copy> Known<V> {
+    /// How often the value was seen in this context.
+    fn count(&self) -> u8 {
+        self.seen.count_for(self.hash)
+    }
+}
+
+/// The answer of two contexts, the more telling first.
 pub(crate) struct Answer<V> {
-    hashes: [u32; 2],
-    seen: [Seen<V>; 2],
+    first: Known<V>,
+    second: Known<V>,
 }
 
 /// What is expected to come, and the model of whether it does.
@@ -76,9 +90,14 @@ impl<V: Copy + Default + Eq> Recall<V> {
     /// Looks up two contexts, the more telling first.
     #[inline]
     pub(crate) fn look_up(&self, contexts: [u32; 2]) -> Answer<V> {
-        let hashes = contexts.map(spread);
-        let seen = hashes.map(|hash| self.seen.get(self.place(hash)).copied().unwrap_or_default());
-        Answer { hashes, seen }
+        let [narrow, broad] = contexts;
+        Answer { first: self.known(narrow), second: self.known(broad) }
+    }
+
+    #[inline]
+    fn known(&self, context: u32) -> Known<V> {
+        let hash = spread(context);
+        Known { hash, seen: self.seen.get(self.place(hash)).copied().unwrap_or_default() }
     }
 
     #[inline]
@@ -89,20 +108,22 @@ impl<V: Copy + Default + Eq> Recall<V> {
     /// What the contexts expect, by models of `set`; `None` if they cannot tell.
     #[inline]
     pub(crate) fn guess(&self, answer: &Answer<V>, set: usize) -> Option<Guess<V>> {
-        let [first, second] = answer.seen;
-        let [first_hash, second_hash] = answer.hashes;
-        let counts = [first.count_for(first_hash), second.count_for(second_hash)];
-        let (which, value, count, other) = match counts {
-            [count, 0] if count >= self.trust => (0, first.value, count, 0),
-            [count, _] if count >= self.trust => {
-                (0, first.value, count, if first.value == second.value { 2 } else { 1 })
-            }
-            [other, count] if count >= self.trust => (1, second.value, count, if other > 0 { 3 } else { 0 }),
-            _ => return None,
+        let Answer { first, second } = answer;
+        let (count, other) = (first.count(), second.count());
+        if count.max(other) < self.trust {
+            return None;
+        }
+        // What is rather computed than decided: no branch here could be foreseen.
+        let (value, count, flag) = if count >= self.trust {
+            let speaks = other > 0;
+            let agrees = speaks && first.seen.value == second.seen.value;
+            (first.seen.value, count, usize::from(speaks).wrapping_add(agrees.into()) << 3)
+        } else {
+            (second.seen.value, other, 1 << 5 | if count > 0 { 3 << 3 } else { 0 })
         };
         // Counts are told apart by their magnitude.
         let level = u8::BITS.wrapping_sub(count.leading_zeros()).min(7) as usize;
-        Some(Guess { value, flag: set.wrapping_mul(FLAGS).wrapping_add(which << 5 | other << 3 | level) })
+        Some(Guess { value, flag: set.wrapping_mul(FLAGS).wrapping_add(flag | level) })
     }
 
     /// Codes whether a guess is right.
@@ -127,23 +148,28 @@ impl<V: Copy + Default + Eq> Recall<V> {
     /// Learns what came.
     #[inline]
     pub(crate) fn learn(&mut self, answer: &Answer<V>, value: V) {
-        for (hash, seen) in answer.hashes.into_iter().zip(answer.seen) {
-            let count = seen.count;
-            let known = seen.count_for(hash);
-            let next = if known == 0 && count > 3 {
-                // Another context's, and often right: it fades before it gives way.
-                Seen { count: count.wrapping_sub(2), ..seen }
-            } else if known > 0 && seen.value == value {
-                Seen { count: count.saturating_add(1), ..seen }
-            } else if known > 3 {
-                Seen { count: count.wrapping_sub(count / 2), ..seen }
-            } else {
-                Seen { value, count: 1, check: check(hash) }
-            };
-            let place = self.place(hash);
-            if let Some(slot) = self.seen.get_mut(place) {
-                *slot = next;
-            }
+        self.put(&answer.first, value);
+        self.put(&answer.second, value);
+    }
+
+    /// Learns what came in a context that knew this before.
+    #[inline]
+    fn put(&mut self, known: &Known<V>, value: V) {
+        let Known { hash, seen } = *known;
+        let count = seen.count;
+        let own = known.count() > 0;
+        let same = own && seen.value == value;
+        // What was often right fades before it gives way, fast where another context is in its place.
+        let stays = same || count > 3;
+        let fading = if own { count.wrapping_sub(count >> 1) } else { count.wrapping_sub(2) };
+        let next = Seen {
+            value: if stays { seen.value } else { value },
+            count: if same { count.saturating_add(1) } else { if stays { fading } else { 1 } },
+            check: if stays { seen.check } else { check(hash) },
+        };
+        let place = self.place(hash);
+        if let Some(slot) = self.seen.get_mut(place) {
+            *slot = next;
         }
     }
 }

@@ -10,6 +10,7 @@ mod extra;
 mod generated;
 mod instruction;
 mod map;
+mod parted;
 mod plan;
 mod prediction;
 #[path = "../../tests/support/program.rs"]
@@ -24,6 +25,7 @@ use coder::Coder;
 use differing::Differing;
 use extra::Extra;
 use map::{Map, Tables};
+use parted::Parts;
 use plan::{Match, Plan, Rule};
 use prediction::{Predictor, Surroundings};
 
@@ -36,7 +38,22 @@ struct Sections {
     plan: Vec<u8>,
     references: Vec<u8>,
     add: Vec<u8>,
-    extra: Vec<u8>,
+    extra: Extras,
+}
+
+/// The extra bytes.
+#[derive(Debug)]
+enum Extras {
+    /// Bit by bit.
+    Coded(Vec<u8>),
+    /// In parts, unpacked.
+    Parted(Box<Parts>),
+}
+
+impl Default for Extras {
+    fn default() -> Self {
+        Self::Coded(Vec::new())
+    }
 }
 
 /// What came of a patch.
@@ -54,7 +71,7 @@ fn apply(sections: &Sections, old: &[u8], new_size: u64) -> Made {
     let plan = plan::read(&mut coder);
     assert!(coder.is_used_up());
     let extra = new_size - plan.matches.iter().map(|found| found.len).sum::<u64>();
-    let mut walk = Walk::new(&plan, sections, old, extra, new_size);
+    let mut walk = Walk::new(&plan, sections, old, extra);
     let end = Match { old: 0, new: new_size, len: 0 };
     let mut before = Match::default();
     for next in plan.matches.iter().chain([&end]) {
@@ -68,8 +85,11 @@ fn apply(sections: &Sections, old: &[u8], new_size: u64) -> Made {
         }
         before = *next;
     }
-    let sections_are_used_up =
-        [&walk.references, &walk.add, &walk.extra].iter().all(|coder| coder.is_used_up());
+    let extra_is_used_up = match &walk.extra {
+        ExtraReader::Coded(coder, _) => coder.is_used_up(),
+        ExtraReader::Parted(parts) => parts.is_used_up(),
+    };
+    let sections_are_used_up = extra_is_used_up && walk.references.is_used_up() && walk.add.is_used_up();
     Made { new: walk.new, sections_are_used_up, classes: walk.classes }
 }
 
@@ -90,15 +110,20 @@ struct Walk<'a> {
     tables: Tables,
     references: Coder<'a>,
     add: Coder<'a>,
-    extra: Coder<'a>,
+    extra: ExtraReader<'a>,
     predictor: Predictor,
     differing: Differing,
-    extra_models: Extra,
     classes: BTreeSet<u8>,
 }
 
+/// Where extra bytes come from.
+enum ExtraReader<'a> {
+    Coded(Coder<'a>, Box<Extra>),
+    Parted(Box<Parts>),
+}
+
 impl<'a> Walk<'a> {
-    fn new(plan: &'a Plan, sections: &'a Sections, old: &'a [u8], extra: u64, new_size: u64) -> Self {
+    fn new(plan: &'a Plan, sections: &'a Sections, old: &'a [u8], extra: u64) -> Self {
         let map = Map::new(&plan.matches, &plan.old, &plan.new);
         let digests = plan.pages.map_or(0, |(log, end)| end.div_ceil(1 << log) * 32);
         let tables = Tables::new(old, old.len() as u64 + digests, &plan.regions, &plan.old, &map);
@@ -111,10 +136,14 @@ impl<'a> Walk<'a> {
             tables,
             references: Coder::new(&sections.references),
             add: Coder::new(&sections.add),
-            extra: Coder::new(&sections.extra),
+            extra: match &sections.extra {
+                Extras::Coded(bytes) => {
+                    ExtraReader::Coded(Coder::new(bytes), Box::new(Extra::new(extra, has_words)))
+                }
+                Extras::Parted(parts) => ExtraReader::Parted(parts.clone()),
+            },
             predictor: Predictor::new(old.len() as u64),
             differing: Differing::new(),
-            extra_models: Extra::new(extra, new_size, has_words),
             classes: BTreeSet::new(),
         }
     }
@@ -139,7 +168,12 @@ impl<'a> Walk<'a> {
     fn make_extra(&mut self, last: u64, start: u64, len: u64) {
         let content = self.content(last);
         let address = self.plan.new.address(start).unwrap_or(start);
-        self.extra_models.read(&mut self.extra, content, address, len as usize, &mut self.new);
+        match &mut self.extra {
+            ExtraReader::Coded(coder, models) => {
+                models.read(coder, content, address, len as usize, &mut self.new);
+            }
+            ExtraReader::Parted(parts) => parts.read(content, address, len as usize, &mut self.new),
+        }
     }
 
     fn make_stretch(&mut self, whole: &Match, stretch: Match) {
@@ -203,11 +237,14 @@ mod tests {
         super::{
             coder::{Coder as RealCoder, Decoder, Encoder},
             encoder,
+            extra::Extra as RealExtra,
+            parted::{PartWriter, Parts as RealParts},
             plan::{self as real_plan, Plan as RealPlan},
-            walk::{Streams, Walk as RealWalk},
+            walk::{ExtraStream, Streams, Walk as RealWalk},
         },
-        Made, Sections, apply,
+        Extras, Made, Sections, apply,
         generated::{Case, Random},
+        parted::Parts,
         program::{KINDS, Program},
     };
     use crate::{SectionKind, old::OldFile};
@@ -221,9 +258,9 @@ mod tests {
     }
 
     /// The real walk: what it makes of streams, or with the new file writes to them.
-    fn walk<C: RealCoder>(case: &Case, streams: &mut Streams<C>, truth: &[u8]) -> Vec<u8> {
+    fn walk<C: RealCoder, P: RealParts>(case: &Case, streams: &mut Streams<C, P>, truth: &[u8]) -> Vec<u8> {
         let mut old = OldFile::new(&case.old);
-        let walk = RealWalk::new(&case.plan, case.new_size, case.extra(), &mut old).unwrap();
+        let walk = RealWalk::new(&case.plan, &mut old).unwrap();
         let mut made = Vec::new();
         let emit = |bytes: &[u8]| {
             made.extend_from_slice(bytes);
@@ -238,19 +275,37 @@ mod tests {
         fn decoder<'a>(bytes: &'a &[u8]) -> Decoder<'a> {
             Decoder::new(bytes, 0, bytes.len() as u64)
         }
-        let Sections { references, add, extra, .. } = sections;
+        let Sections { references, add, extra: Extras::Coded(extra), .. } = sections else {
+            panic!("bits that may be any");
+        };
         let (references, add, extra): (&[u8], &[u8], &[u8]) = (references, add, extra);
-        let mut streams =
-            Streams { references: decoder(&references), add: decoder(&add), extra: decoder(&extra) };
+        let mut streams = Streams::<_, PartWriter> {
+            references: decoder(&references),
+            add: decoder(&add),
+            extra: ExtraStream::Coded(decoder(&extra), models(case)),
+        };
         walk(case, &mut streams, &[])
     }
 
-    /// What the real encoder says of a new file.
-    fn encode(case: &Case, new: &[u8]) -> Sections {
-        let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra: Encoder::new() };
+    fn models(case: &Case) -> Box<RealExtra> {
+        Box::new(RealExtra::new(case.extra(), case.plan.has_words()))
+    }
+
+    /// What the real encoder says of a new file, extra bytes in parts or not.
+    fn encode(case: &Case, new: &[u8], in_parts: bool) -> Sections {
+        let extra = if in_parts {
+            ExtraStream::Parted(PartWriter::default())
+        } else {
+            ExtraStream::Coded(Encoder::new(), models(case))
+        };
+        let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra };
         assert!(walk(case, &mut streams, new) == new);
         let Streams { references, add, extra } = streams;
-        let [references, add, extra] = [references, add, extra].map(Encoder::finish);
+        let [references, add] = [references, add].map(Encoder::finish);
+        let extra = match extra {
+            ExtraStream::Coded(coder, _) => Extras::Coded(coder.finish()),
+            ExtraStream::Parted(parts) => Extras::Parted(Box::new(Parts::new(parts.parts))),
+        };
         Sections { plan: packed_plan(case), references, add, extra }
     }
 
@@ -293,7 +348,7 @@ mod tests {
                 plan: packed_plan(&case),
                 references: random.bytes(case.new_size / 8),
                 add: random.bytes(case.new_size / 8),
-                extra: random.bytes(case.new_size),
+                extra: Extras::Coded(random.bytes(case.new_size)),
             };
             let made = apply(&sections, &case.old, case.new_size);
             judge(seed, &case, &made.new, &decode(&case, &sections));
@@ -310,7 +365,7 @@ mod tests {
             let misses = random.below(2) * case.new_size / 16;
             let guided = Sections {
                 references: random.bytes(misses),
-                extra: random.bytes(case.extra() / 3),
+                extra: Extras::Coded(random.bytes(case.extra() / 3)),
                 ..Sections::default()
             };
             let mut new = decode(&case, &guided);
@@ -318,11 +373,14 @@ mod tests {
                 let at = random.below(case.new_size) as usize;
                 new[at] = new[at].wrapping_add(1 + random.below(3) as u8);
             }
-            let made = apply(&encode(&case, &new), &case.old, case.new_size);
-            judge(seed, &case, &made.new, &new);
-            assert!(made.sections_are_used_up, "seed {seed}");
+            for in_parts in [false, true] {
+                let made = apply(&encode(&case, &new, in_parts), &case.old, case.new_size);
+                judge(seed, &case, &made.new, &new);
+                assert!(made.sections_are_used_up, "seed {seed}");
+            }
         }
     }
+
     /// Whole patches, from headers of executables to the last byte.
     #[test]
     fn programs_of_every_kind_come_out_of_their_patches() {
@@ -339,7 +397,8 @@ mod tests {
                         SectionKind::Plan => sections.plan = packed.bytes,
                         SectionKind::References => sections.references = packed.bytes,
                         SectionKind::AddCoded => sections.add = packed.bytes,
-                        _ => sections.extra = packed.bytes,
+                        SectionKind::ExtraCoded => sections.extra = Extras::Coded(packed.bytes),
+                        kind => panic!("{kind}: little of these programs is new"),
                     }
                 }
                 let made = apply(&sections, &old, new.len() as u64);

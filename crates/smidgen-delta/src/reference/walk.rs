@@ -12,6 +12,7 @@ use super::{
     field::{Inside, Reference},
     go,
     pages::Pages,
+    parted::{self, Parts},
     plan::{Plan, Sizes},
     predict::Predictor,
     region::{Layout, Region, Rule},
@@ -20,11 +21,31 @@ use super::{
 };
 use crate::{ApplyError, old::OldFile};
 
-/// The coded streams.
-pub(crate) struct Streams<C> {
+/// What is coded where.
+pub(crate) struct Streams<C, P> {
     pub(crate) references: C,
     pub(crate) add: C,
-    pub(crate) extra: C,
+    pub(crate) extra: ExtraStream<C, P>,
+}
+
+/// The extra bytes, in one of two ways.
+pub(crate) enum ExtraStream<C, P> {
+    /// Bit by bit, and with models.
+    Coded(C, Box<Extra>),
+    /// In parts.
+    Parted(P),
+}
+
+impl<C: Coder, P: Parts> ExtraStream<C, P> {
+    fn code(&mut self, run: &Run<'_>, made: &mut Vec<u8>) -> Result<(), ApplyError> {
+        match self {
+            Self::Coded(coder, models) => {
+                models.code(coder, run, made);
+                Ok(())
+            }
+            Self::Parted(parts) => parted::code(parts, run, made),
+        }
+    }
 }
 
 /// What the walk saw.
@@ -187,7 +208,6 @@ pub(crate) struct Walk<'p> {
     finder: Finder<'p>,
     predictor: Predictor,
     add: Add,
-    extra: Extra,
     found: Vec<Reference>,
     /// The last bytes of the new file, and what is being added to them.
     made: Vec<u8>,
@@ -199,7 +219,7 @@ pub(crate) struct Walk<'p> {
 
 impl<'p> Walk<'p> {
     /// Bytes that a walk allocates, without the plan.
-    pub(crate) fn memory(sizes: Sizes, matches: u64, extra: u64) -> u64 {
+    pub(crate) fn memory(sizes: Sizes, matches: u64) -> u64 {
         let references = STRETCH.saturating_mul(size_of::<[Reference; 2]>() as u64);
         [
             Correspondence::memory(matches),
@@ -208,7 +228,6 @@ impl<'p> Walk<'p> {
             sorted::memory(sizes.old),
             Predictor::memory(sizes.old),
             Add::MEMORY,
-            Extra::memory(extra, sizes.new),
             references,
             (2 * STRETCH).saturating_add(TAIL as u64),
         ]
@@ -216,14 +235,8 @@ impl<'p> Walk<'p> {
         .fold(0, u64::saturating_add)
     }
 
-    /// Prepares a walk; `extra` is the number of extra bytes.
-    pub(crate) fn new(
-        plan: &'p Plan,
-        new_size: u64,
-        extra: u64,
-        old: &mut OldFile<'_>,
-    ) -> Result<Self, ApplyError> {
-        let words = plan.regions.iter().any(|region| region.rule == Rule::Aarch64);
+    /// Prepares a walk.
+    pub(crate) fn new(plan: &'p Plan, old: &mut OldFile<'_>) -> Result<Self, ApplyError> {
         let map = Correspondence::new(&plan.matches, &plan.old, &plan.new);
         let digests = plan.paging.map_or(0, |paging| paging.len());
         let start = old.size().saturating_add(digests);
@@ -236,7 +249,6 @@ impl<'p> Walk<'p> {
             finder: Finder::new(&plan.old, &plan.regions, old)?,
             predictor: Predictor::new(old.size()),
             add: Add::new(),
-            extra: Extra::new(extra, new_size, words),
             found: Vec::new(),
             made: Vec::new(),
             pages: Pages::new(plan.paging),
@@ -253,9 +265,9 @@ impl<'p> Walk<'p> {
 
     /// Makes the new file, of `new_size` bytes, and hands it to `emit` in pieces. The encoder gives the new file as
     /// `truth`, the decoder nothing.
-    pub(crate) fn run<C: Coder>(
+    pub(crate) fn run<C: Coder, P: Parts>(
         mut self,
-        streams: &mut Streams<C>,
+        streams: &mut Streams<C, P>,
         old: &mut OldFile<'_>,
         truth: &[u8],
         new_size: u64,
@@ -269,7 +281,7 @@ impl<'p> Walk<'p> {
             let mut at = before.new_end();
             while at < next.new_offset {
                 let to = at.saturating_add(STRETCH).min(next.new_offset);
-                self.make_extra(streams, content, at, to, truth);
+                self.make_extra(&mut streams.extra, content, at, to, truth)?;
                 self.emit(&mut emit)?;
                 at = to;
             }
@@ -301,17 +313,17 @@ impl<'p> Walk<'p> {
         Ok(())
     }
 
-    fn make_extra<C: Coder>(
+    fn make_extra<C: Coder, P: Parts>(
         &mut self,
-        streams: &mut Streams<C>,
+        stream: &mut ExtraStream<C, P>,
         content: Content,
         from: u64,
         to: u64,
         truth: &[u8],
-    ) {
+    ) -> Result<(), ApplyError> {
         if !self.scope.has_extra() {
             self.made.extend_from_slice(slice(truth, from, to));
-            return;
+            return Ok(());
         }
         let run = Run {
             content,
@@ -320,8 +332,9 @@ impl<'p> Walk<'p> {
             truth: slice(truth, from, to),
             len: to.saturating_sub(from) as usize,
         };
-        self.extra.code(&mut streams.extra, &run, &mut self.made);
+        stream.code(&run, &mut self.made)?;
         self.seen.extra = self.seen.extra.saturating_add(run.len as u64);
+        Ok(())
     }
 
     /// What of a match moves together in memory.
@@ -333,9 +346,9 @@ impl<'p> Walk<'p> {
         Inside { place: found.new_offset, address: address.unwrap_or(0), len }
     }
 
-    fn make_match<C: Coder>(
+    fn make_match<C: Coder, P>(
         &mut self,
-        streams: &mut Streams<C>,
+        streams: &mut Streams<C, P>,
         old: &mut OldFile<'_>,
         stretch: Match,
         inside: Inside,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::coder::{Bit, Coder};
+use super::coder::{Bit, Coder, Half};
 
 /// Folds `b` into the context `a`.
 pub(super) fn fold(a: u32, b: u32) -> u32 {
@@ -16,8 +16,8 @@ pub(super) fn covering_log(size: u64) -> u32 {
 
 /// What came last in a context.
 #[derive(Clone, Copy, Default)]
-struct Seen {
-    value: u64,
+struct Seen<V> {
+    value: V,
     /// How often in a row, more or less.
     count: u32,
     /// The upper half of the context's hash.
@@ -25,21 +25,21 @@ struct Seen {
 }
 
 /// A table of what came last.
-pub(super) struct Recall {
+pub(super) struct Recall<V> {
     log: u32,
     trust: u32,
-    places: HashMap<u32, Seen>,
+    places: HashMap<u32, Seen<V>>,
     /// By set, context, what the other one says, magnitude of the count.
     flags: HashMap<(u32, u32, u32, u32), Bit>,
 }
 
 /// What two contexts expect.
-pub(super) struct Guess {
-    pub(super) value: u64,
+pub(super) struct Guess<V> {
+    pub(super) value: V,
     flag: (u32, u32, u32, u32),
 }
 
-impl Recall {
+impl<V: Copy + Default + PartialEq> Recall<V> {
     pub(super) fn new(log: u32, trust: u32) -> Self {
         Self { log: log.clamp(4, 30), trust, places: HashMap::new(), flags: HashMap::new() }
     }
@@ -54,14 +54,14 @@ impl Recall {
     }
 
     /// What a context has, and how often it was seen in that very context.
-    fn look_up(&self, context: u32) -> (Seen, u32) {
+    fn look_up(&self, context: u32) -> (Seen<V>, u32) {
         let seen = self.places.get(&self.place(context)).copied().unwrap_or_default();
         let is_own = seen.check == Self::hash(context) >> 16;
         (seen, if is_own { seen.count } else { 0 })
     }
 
     /// The first of two contexts that saw its value often enough says what to expect.
-    pub(super) fn guess(&self, contexts: [u32; 2], set: u32) -> Option<Guess> {
+    pub(super) fn guess(&self, contexts: [u32; 2], set: u32) -> Option<Guess<V>> {
         let [(first, first_count), (second, second_count)] = contexts.map(|context| self.look_up(context));
         let (which, value, count, other) = if first_count >= self.trust {
             let other = match second_count {
@@ -80,17 +80,17 @@ impl Recall {
     }
 
     /// Whether a guess is right.
-    pub(super) fn confirm(&mut self, coder: &mut Coder<'_>, guess: &Guess) -> bool {
+    pub(super) fn confirm(&mut self, coder: &mut Coder<'_>, guess: &Guess<V>) -> bool {
         self.flags.entry(guess.flag).or_insert_with(|| Bit::expecting(58_000, 2)).read(coder)
     }
 
     /// What came last, if it came again.
-    pub(super) fn read(&mut self, coder: &mut Coder<'_>, contexts: [u32; 2], set: u32) -> Option<u64> {
+    pub(super) fn read(&mut self, coder: &mut Coder<'_>, contexts: [u32; 2], set: u32) -> Option<V> {
         let guess = self.guess(contexts, set)?;
         self.confirm(coder, &guess).then_some(guess.value)
     }
 
-    pub(super) fn learn(&mut self, contexts: [u32; 2], value: u64) {
+    pub(super) fn learn(&mut self, contexts: [u32; 2], value: V) {
         // Both are looked up before either is changed.
         let known = contexts.map(|context| self.look_up(context));
         for (context, (mut seen, own_count)) in contexts.into_iter().zip(known) {
@@ -108,46 +108,23 @@ impl Recall {
     }
 }
 
-/// All probabilities together.
-const ONE: i64 = 32_768;
-/// The least of a symbol.
-const GAP: i64 = 4;
-
-/// What a context knows of a half: how probable it is that it is less than each value.
+/// What a context knows of a half.
 #[derive(Clone, Copy)]
 struct Slot {
-    bounds: [i64; 16],
-    count: usize,
+    half: Half,
     /// The upper eight bits of its hash.
     check: u32,
 }
 
 impl Slot {
     fn fresh(hash: u32) -> Self {
-        Self { bounds: std::array::from_fn(|value| value as i64 * ONE / 16), count: 0, check: hash >> 24 }
-    }
-
-    fn chance(&self, symbol: usize) -> i64 {
-        self.bounds.get(symbol + 1).unwrap_or(&ONE) - self.bounds[symbol]
-    }
-
-    fn learn(&mut self, symbol: usize) {
-        for (value, bound) in self.bounds.iter_mut().enumerate().skip(1) {
-            let value_place = value as i64;
-            let aim = if value > symbol { ONE - GAP * (16 - value_place) } else { GAP * value_place };
-            *bound += match self.count {
-                0 => (aim - *bound) * 5 / 7,
-                count => ((aim - *bound) * (655_360 / (10 * count as i64 + 14))) >> 16,
-            };
-        }
-        self.count = (self.count + 1).min(250);
+        Self { half: Half::new(0), check: hash >> 24 }
     }
 }
 
-/// A model of halves in one context or two.
+/// A model of halves in two contexts.
 struct Halves {
     log: u32,
-    has_second: bool,
     slots: HashMap<u32, Slot>,
     /// The weight of the second context, of 65536: by set, and how well the second and the first are known.
     weights: HashMap<(u32, usize, usize), i64>,
@@ -165,31 +142,26 @@ impl Halves {
 
     fn read(&mut self, coder: &mut Coder<'_>, hashes: [u32; 2], set: u32) -> usize {
         let [mut first, mut second] = hashes.map(|hash| self.look_up(hash));
-        if !self.has_second {
-            let symbol = coder.symbol(first.bounds.map(|bound| bound as u64));
-            first.learn(symbol);
-            self.slots.insert(self.place(hashes[0]), first);
-            return symbol;
-        }
         let level = |count: usize| match count {
             0 => 0,
             1 => 1,
             2 | 3 => 2,
             _ => 3,
         };
-        let weight = self.weights.entry((set, level(second.count), level(first.count))).or_insert(32_768);
+        let weight =
+            self.weights.entry((set, level(second.half.count), level(first.half.count))).or_insert(32_768);
         let bounds = std::array::from_fn(|value| {
-            let parts = [(first.bounds[value], 65_535 - *weight), (second.bounds[value], *weight)];
+            let parts = [(first.half.bounds[value], 65_535 - *weight), (second.half.bounds[value], *weight)];
             parts.iter().map(|(bound, weight)| ((bound * weight) >> 16) as u64).sum()
         });
         let symbol = coder.symbol(bounds);
         // The weight moves towards the share that the second context had.
-        let first_part = first.chance(symbol) * ((65_535 - *weight) >> 1);
-        let second_part = second.chance(symbol) * (*weight >> 1);
+        let first_part = first.half.chance(symbol) * ((65_535 - *weight) >> 1);
+        let second_part = second.half.chance(symbol) * (*weight >> 1);
         let share = second_part / ((first_part >> 16) + (second_part >> 16) + 1);
         *weight = (*weight + ((share - *weight) >> 5)).clamp(64, 65_000);
-        first.learn(symbol);
-        second.learn(symbol);
+        first.half.learn(symbol);
+        second.half.learn(symbol);
         self.slots.insert(self.place(hashes[0]), first);
         self.slots.insert(self.place(hashes[1]), second);
         symbol
@@ -206,23 +178,22 @@ pub(super) struct Contexts {
 
 /// A model of bytes.
 pub(super) struct Bytes {
-    recall: Recall,
+    recall: Recall<u8>,
     halves: Halves,
 }
 
 impl Bytes {
-    pub(super) fn new(log: u32, has_second: bool, trust: u32) -> Self {
-        let halves =
-            Halves { log: log.clamp(4, 26), has_second, slots: HashMap::new(), weights: HashMap::new() };
+    pub(super) fn new(log: u32, trust: u32) -> Self {
+        let halves = Halves { log: log.clamp(7, 26), slots: HashMap::new(), weights: HashMap::new() };
         Self { recall: Recall::new(log + 2, trust), halves }
     }
 
     pub(super) fn read(&mut self, coder: &mut Coder<'_>, contexts: &Contexts, set: u32) -> u8 {
         let byte = match self.recall.read(coder, contexts.recall, set) {
-            Some(value) => value as u8,
+            Some(value) => value,
             None => self.read_halves(coder, contexts.halves, set),
         };
-        self.recall.learn(contexts.recall, byte.into());
+        self.recall.learn(contexts.recall, byte);
         byte
     }
 

@@ -57,9 +57,8 @@ impl<'a> Coder<'a> {
         let unit = self.range >> 15;
         let place = (self.code / unit).min(32_767);
         let symbol = (0..16).rev().find(|symbol| bounds[*symbol] <= place).unwrap_or(0);
-        let low = unit * bounds[symbol];
-        let high = bounds.get(symbol + 1).map_or(self.range, |bound| unit * bound);
-        self.narrow(low, high - low);
+        let next = bounds.get(symbol + 1).unwrap_or(&32_768);
+        self.narrow(unit * bounds[symbol], unit * (next - bounds[symbol]));
         symbol
     }
 }
@@ -109,29 +108,83 @@ impl Symbol {
     }
 }
 
+/// All probabilities together.
+pub(super) const ONE: i64 = 32_768;
+/// The least of a symbol.
+const GAP: i64 = 4;
+
+/// The model of one of sixteen values: how probable it is that it is less than each.
+#[derive(Clone, Copy)]
+pub(super) struct Half {
+    pub(super) bounds: [i64; 16],
+    pub(super) count: usize,
+}
+
+impl Half {
+    /// As if it had been seen `count` times.
+    pub(super) fn new(count: usize) -> Self {
+        Self { bounds: std::array::from_fn(|value| value as i64 * ONE / 16), count }
+    }
+
+    pub(super) fn chance(&self, symbol: usize) -> i64 {
+        self.bounds.get(symbol + 1).unwrap_or(&ONE) - self.bounds[symbol]
+    }
+
+    pub(super) fn learn(&mut self, symbol: usize) {
+        for (value, bound) in self.bounds.iter_mut().enumerate().skip(1) {
+            let value_place = value as i64;
+            let aim = if value > symbol { ONE - GAP * (16 - value_place) } else { GAP * value_place };
+            *bound += match self.count {
+                0 => (aim - *bound) * 5 / 7,
+                count => ((aim - *bound) * (655_360 / (10 * count as i64 + 14))) >> 16,
+            };
+        }
+        self.count = (self.count + 1).min(250);
+    }
+
+    fn read(&mut self, coder: &mut Coder<'_>) -> u64 {
+        let symbol = coder.symbol(self.bounds.map(|bound| bound as u64));
+        self.learn(symbol);
+        symbol as u64
+    }
+}
+
 /// The models of a number.
-#[derive(Default)]
 pub(super) struct Number {
-    len: Symbol,
-    /// By length.
-    top: HashMap<u64, Symbol>,
-    /// By length and place.
-    rest: HashMap<(u64, u64), Bit>,
+    len: Half,
+    /// Of lengths from fifteen on: the upper half of what is beyond, the lower by the upper.
+    beyond: [Half; 5],
+    /// The first four bits below the leading one, by length.
+    top: [Half; 65],
+    /// Four further bits, by how many follow.
+    rest: [Half; 65],
+}
+
+impl Default for Number {
+    fn default() -> Self {
+        let half = Half::new(3);
+        Self { len: half, beyond: [half; 5], top: [half; 65], rest: [half; 65] }
+    }
 }
 
 impl Number {
     pub(super) fn read(&mut self, coder: &mut Coder<'_>) -> u64 {
-        let len = self.len.read(coder, 7).min(64);
+        let mut len = self.len.read(coder);
+        if len == 15 {
+            let upper = self.beyond[0].read(coder);
+            len += 16 * upper + self.beyond[1 + (upper as usize & 3)].read(coder);
+        }
+        let len = len.min(64);
         if len == 0 {
             return 0;
         }
         let (mut value, mut left) = (1, len - 1);
-        if left >= 3 {
-            value = value << 3 | self.top.entry(len).or_default().read(coder, 3);
-            left -= 3;
-        }
-        for place in (0..left).rev() {
-            value = value << 1 | u64::from(self.rest.entry((len, place)).or_default().read(coder));
+        let mut model = &mut self.top[len as usize];
+        while left > 0 {
+            let count = left.min(4);
+            left -= count;
+            value = value << count | model.read(coder) & ((1 << count) - 1);
+            model = &mut self.rest[left as usize];
         }
         value
     }

@@ -17,7 +17,7 @@ pub(super) struct Differing {
 
 impl Differing {
     pub(super) fn new() -> Self {
-        Self { gaps: Default::default(), bytes: Bytes::new(14, true, 2), last: (0, 0) }
+        Self { gaps: Default::default(), bytes: Bytes::new(14, 2), last: (0, 0) }
     }
 
     /// Corrects a stretch that begins at `offset` of the old file; `contents` say what each byte is part of.

@@ -8,33 +8,29 @@ use super::{
 };
 
 pub(super) struct Extra {
-    instructions: Recall,
-    words: Recall,
+    instructions: Recall<Known>,
+    words: Recall<u32>,
     code: Bytes,
     data: Bytes,
     near: Bytes,
     far: Bytes,
-    /// The last address that a call led to, and an operand.
-    last: [u32; 2],
 }
 
 /// Code that is kept in front of a run, to fall into step with it.
-const TAIL: usize = 64;
+pub(super) const TAIL: usize = 32;
 
 impl Extra {
-    /// For `size` extra bytes in a file of `new_size`; `has_words`: with aarch64 code.
-    pub(super) fn new(size: u64, new_size: u64, has_words: bool) -> Self {
-        let has_second = size <= new_size / 4;
-        let log = covering_log(size).clamp(9, if has_second { 15 } else { 12 });
-        let others = || Bytes::new(log - 1, has_second, 2);
+    /// For `size` extra bytes; `has_words`: with aarch64 code.
+    pub(super) fn new(size: u64, has_words: bool) -> Self {
+        let log = covering_log(size).clamp(9, 15);
+        let others = || Bytes::new(log - 1, 2);
         Self {
             instructions: Recall::new(if has_words { 4 } else { log + 1 }, 1),
             words: Recall::new(if has_words { log + 1 } else { 4 }, 1),
-            code: Bytes::new(log, has_second, 1),
+            code: Bytes::new(log, 1),
             data: others(),
             near: others(),
             far: others(),
-            last: [0; 2],
         }
     }
 
@@ -74,7 +70,7 @@ impl Extra {
         let mut last = [Known::default(); 3];
         let push = |last: &mut [Known; 3], known: Known| *last = [known, last[0], last[1]];
         loop {
-            let instruction = instruction::read(&new[at..]);
+            let instruction = instruction::read(&new[at..new.len().min(at + instruction::LONGEST)]);
             if instruction.missing.is_some() {
                 break;
             }
@@ -85,24 +81,27 @@ impl Extra {
             let [one, two, _] =
                 last.map(|known| (known.code.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32);
             let contexts = [fold(fold(one, two), 1), fold(one, 2)];
-            if at == new.len()
-                && let Some(known) = self.recall_instruction(coder, contexts, end - at, address(at), new)
-            {
-                push(&mut last, known);
-                at = new.len();
-                continue;
-            }
-            let before = last.map(|known| known.name);
-            if !self.spell_instruction(coder, before, at, end, address(at), new) {
-                return;
-            }
-            let instruction = instruction::read(&new[at..]);
-            let known = Known::new(&new[at..at + instruction.len], &instruction, address(at));
-            if instruction.len <= 8 {
-                self.instructions.learn(contexts, known.code);
+            let recalled = if at == new.len() {
+                self.recall_instruction(coder, contexts, end - at, address(at), new)
+            } else {
+                None
+            };
+            let known = match recalled {
+                Some(known) => known,
+                None => {
+                    let before = last.map(|known| known.name());
+                    if !self.spell_instruction(coder, before, at, end, address(at), new) {
+                        return;
+                    }
+                    let instruction = instruction::read(&new[at..]);
+                    Known::new(&new[at..at + instruction.len], &instruction, address(at))
+                }
+            };
+            if known.len <= 8 {
+                self.instructions.learn(contexts, known);
             }
             push(&mut last, known);
-            at += instruction.len;
+            at += known.len;
         }
     }
 
@@ -116,23 +115,18 @@ impl Extra {
         new: &mut Vec<u8>,
     ) -> Option<Known> {
         let guess = self.instructions.guess(contexts, 0)?;
-        let mut code = guess.value.to_le_bytes();
-        let instruction = instruction::read(&code);
-        if instruction.missing.is_some()
-            || instruction.len > room
-            || !self.instructions.confirm(coder, &guess)
-        {
+        let known = guess.value;
+        if known.len > room || !self.instructions.confirm(coder, &guess) {
             return None;
         }
-        self.instructions.learn(contexts, guess.value);
-        let end = address.wrapping_add(instruction.len as u64) as u32;
-        shift(&mut code, &instruction, end.wrapping_neg());
-        let name = instruction.opcode | u32::from(code[0]) << 16;
-        new.extend(&code[..instruction.len]);
-        Some(Known { name, code: guess.value })
+        let mut code = known.code.to_le_bytes();
+        let end = address.wrapping_add(known.len as u64) as u32;
+        shift(&mut code, known.field, end.wrapping_neg());
+        new.extend(&code[..known.len]);
+        Some(known)
     }
 
-    /// The rest of the instruction that begins at `at`; says whether it ends before the run does.
+    /// The rest of the instruction that begins at `at`; says whether it is whole when the run ends.
     fn spell_instruction(
         &mut self,
         coder: &mut Coder<'_>,
@@ -147,6 +141,9 @@ impl Extra {
         loop {
             let instruction = instruction::read(&new[at..]);
             let Some(part) = instruction.missing else { return true };
+            if new.len() == end {
+                return false;
+            }
             let opcode = instruction.opcode;
             if let Some((place, field)) = instruction.field
                 && is_address(field)
@@ -168,11 +165,6 @@ impl Extra {
                 let byte = self.code.read(coder, &contexts, part);
                 new.push(byte);
                 inside = spelled(inside, byte);
-            }
-            // One whose length shows only with the last byte of the run does not count.
-            let is_whole = instruction.len > 0 && new.len() == at + instruction.len;
-            if is_whole || new.len() == end {
-                return is_whole;
             }
         }
     }
@@ -200,12 +192,7 @@ impl Extra {
                 Contexts { recall: [fold(own, before), fold(own, opcode)], halves: [own, fold(own, before)] };
             done = done << 8 | u32::from(model.read(coder, &contexts, which));
         }
-        if which < 2 {
-            self.last[which as usize] = done;
-            done.wrapping_sub(after)
-        } else {
-            done
-        }
+        if which < 2 { done.wrapping_sub(after) } else { done }
     }
 
     fn read_aarch64(&mut self, coder: &mut Coder<'_>, address: u64, len: usize, new: &mut Vec<u8>) {
@@ -226,7 +213,7 @@ impl Extra {
             });
             let contexts = [fold(fold(one, two), 1), fold(one, 2)];
             let word = match self.words.read(coder, contexts, 0) {
-                Some(word) => word as u32,
+                Some(word) => word,
                 None => {
                     let mut done = 1_u32;
                     for level in 0..4 {
@@ -239,50 +226,59 @@ impl Extra {
                     done
                 }
             };
-            self.words.learn(contexts, word.into());
+            self.words.learn(contexts, word);
             new.extend(relative_word(word, address).to_le_bytes());
         }
     }
 }
 
-/// What contexts need of an instruction.
-#[derive(Clone, Copy, Default)]
+/// What is remembered of an instruction.
+#[derive(Clone, Copy, Default, PartialEq)]
 struct Known {
-    /// Opcode and first byte.
-    name: u32,
     /// All of it, an address instead of a displacement.
     code: u64,
+    opcode: u32,
+    len: usize,
+    /// Where the displacement of an address begins; 0 if there is none.
+    field: usize,
 }
 
 impl Known {
     fn new(bytes: &[u8], instruction: &Instruction, address: u64) -> Self {
         let mut code = [0; 16];
         code.iter_mut().zip(bytes).for_each(|(code, byte)| *code = *byte);
-        shift(&mut code, instruction, address.wrapping_add(instruction.len as u64) as u32);
+        let field = instruction.field.filter(|(_, field)| is_address(*field)).map_or(0, |(at, _)| at);
+        shift(&mut code, field, address.wrapping_add(instruction.len as u64) as u32);
         let half = |at: usize| u64::from_le_bytes(code[at..at + 8].try_into().unwrap());
-        let name = instruction.opcode | u32::from(bytes[0]) << 16;
-        Self { name, code: half(0) ^ half(8).wrapping_mul(0x9E37_79B9_7F4A_7C15) }
+        Self {
+            code: half(0) ^ half(8).wrapping_mul(0x9E37_79B9_7F4A_7C15) << 8,
+            opcode: instruction.opcode,
+            len: instruction.len,
+            field,
+        }
+    }
+
+    /// Opcode and first byte.
+    fn name(&self) -> u32 {
+        self.opcode | (self.code as u32 & 0xFF) << 16
     }
 }
 
 /// Whether the field leads to an address that other instructions lead to as well.
-fn is_address(field: Field) -> bool {
+pub(super) fn is_address(field: Field) -> bool {
     matches!(field, Field::Call | Field::Jump | Field::Condition | Field::Operand)
 }
 
-/// Adds `by` to a displacement that leads to an address.
-fn shift(code: &mut [u8], instruction: &Instruction, by: u32) {
-    if let Some((at, field)) = instruction.field
-        && is_address(field)
-        && at + 4 <= code.len()
-    {
-        let value = u32::from_le_bytes(code[at..at + 4].try_into().unwrap());
-        code[at..at + 4].copy_from_slice(&value.wrapping_add(by).to_le_bytes());
+/// Adds `by` to the displacement at `field`, if there is one.
+fn shift(code: &mut [u8], field: usize, by: u32) {
+    if field > 0 && field + 4 <= code.len() {
+        let value = u32::from_le_bytes(code[field..field + 4].try_into().unwrap());
+        code[field..field + 4].copy_from_slice(&value.wrapping_add(by).to_le_bytes());
     }
 }
 
 /// BL and ADRP as they stand at `address`; the word says where they lead.
-fn relative_word(word: u32, address: u64) -> u32 {
+pub(super) fn relative_word(word: u32, address: u64) -> u32 {
     if word >> 26 == 0b10_0101 {
         return word & 0xFC00_0000 | word.wrapping_sub((address >> 2) as u32) & 0x03FF_FFFF;
     }

@@ -73,6 +73,8 @@ pub(super) struct Instruction {
     pub(super) opcode: u32,
     /// Where the field begins.
     pub(super) field: Option<(usize, Field)>,
+    /// Bytes of immediate, once all is known.
+    pub(super) immediate: usize,
     /// The part that the next byte plays; `None` if no byte is missing.
     pub(super) missing: Option<u32>,
 }
@@ -85,10 +87,13 @@ const SIB: u32 = 3;
 const DISPLACEMENT: u32 = 4;
 const IMMEDIATE: u32 = 8;
 
-const STRAY: Instruction = Instruction { len: 1, opcode: 0xFFFF, field: None, missing: None };
+/// Bytes of the longest instruction that is looked for.
+pub(super) const LONGEST: usize = 15;
+
+const STRAY: Instruction = Instruction { len: 1, opcode: 0xFFFF, field: None, immediate: 0, missing: None };
 
 fn missing(part: u32, opcode: u32) -> Instruction {
-    Instruction { len: 0, opcode, field: None, missing: Some(part) }
+    Instruction { len: 0, opcode, field: None, immediate: 0, missing: Some(part) }
 }
 
 /// Reads the instruction at the start of `code`, which is at most fifteen bytes.
@@ -105,7 +110,7 @@ pub(super) fn read(code: &[u8]) -> Instruction {
             _ => break,
         }
         at += 1;
-        if at == 15 {
+        if at == LONGEST {
             return STRAY;
         }
     }
@@ -237,5 +242,5 @@ fn finish(
     } else {
         Some(IMMEDIATE + (given - middle).min(7) as u32)
     };
-    Instruction { len, opcode, field: field.map(|field| (at, field)), missing }
+    Instruction { len, opcode, field: field.map(|field| (at, field)), immediate, missing }
 }
