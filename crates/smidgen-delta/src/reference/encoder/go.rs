@@ -87,6 +87,16 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
     image.place(first, last.checked_sub(first)?, Rule::GoFunctions(bases));
 
     // What is not where it is expected is left to the plainer rules.
+    //
+    // Types refer to names and types from the start of types, to methods from the start of the code.
+    let types_end = data(module::TYPES_END[edition])?;
+    if let (Some(types_start), Some(len)) = (image.layout.offset(types), types_end.checked_sub(types)) {
+        let limit = u32::try_from(len).ok()?;
+        let rule = Rule::Words(Words { pointers: true, base: Some(types), limit, other: Some(text) });
+        image.place(types_start, len, rule);
+    }
+
+    // Up to Go 1.25, the index of functions by address lies among the types.
     let buckets = image.layout.offset(data(module::FIND_FUNCTIONS)?);
     if let Some(buckets) = buckets {
         let parts = data(module::MAX_PC)?.checked_sub(text)?.div_ceil(PART);
@@ -105,13 +115,6 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
         image.place(function_data, buckets - function_data, rule);
     }
 
-    // Types refer to names and types from the start of types, to methods from the start of the code.
-    let types_end = data(module::TYPES_END[edition])?;
-    if let (Some(types_start), Some(len)) = (image.layout.offset(types), types_end.checked_sub(types)) {
-        let limit = u32::try_from(len).ok()?;
-        let rule = Rule::Words(Words { pointers: true, base: Some(types), limit, other: Some(text) });
-        image.place(types_start, len, rule);
-    }
     for word in module::TYPE_LINKS.into_iter().filter(|_| edition == 0) {
         let (links, count) = (image.layout.offset(data(word)?), data(word + 1)?);
         // A slice that has as much room as it is long.
@@ -183,5 +186,23 @@ mod tests {
             assert!(matches!(rule(5000, 6000), Some(Rule::Words(Words { pointers: true, limit: 1000, .. }))));
             assert_eq!(rule(6400, 6420).is_some(), type_links.is_some());
         }
+    }
+
+    #[test]
+    fn the_index_of_functions_may_lie_among_the_types() {
+        let mut file = program(38, 40, Some(44));
+        for (word, offset) in [(19, 5600), (40, 1500)] {
+            file[4096 + 8 * word..][..8].copy_from_slice(&(BASE + offset).to_le_bytes());
+        }
+        let len = file.len() as u64;
+        let segment = Segment { offset: 0, len, address: BASE, memory_len: len, code: true };
+        let mut image = Image::new(len, vec![segment]);
+        refine(&file, &mut image);
+        assert_eq!(image.buckets().map(|(start, buckets)| (start, buckets.len())), Some((5600, 8)));
+        let words = |start| {
+            let region = image.regions.iter().find(|region| region.start == start);
+            region.is_some_and(|region| matches!(region.rule, Rule::Words(_)))
+        };
+        assert!(words(5000) && words(5608));
     }
 }
