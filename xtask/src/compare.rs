@@ -12,7 +12,7 @@ use crate::workspace;
 /// Passed on to `smidgen-compare run`, which explains them with `--help`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Compare on the siblings, once and with few peers unless `--peers` says otherwise; print what comes out and keep
+    /// Compare on the siblings, once and with few peers unless `--rounds` or `--peers` say otherwise; print what comes out and keep
     /// nothing: the figures that are kept are those of the pairs.
     #[arg(long)]
     siblings: bool,
@@ -20,8 +20,9 @@ pub(crate) struct Arguments {
     rest: Vec<OsString>,
 }
 
-/// What siblings are compared with: the others would take hours.
-const PEERS: [&str; 3] = ["bidiff-zstd", "ours-classic", "ours-reference"];
+/// How siblings are compared: with all peers and as often as the pairs, they would take days.
+const FOR_SIBLINGS: [(&str, &[&str]); 2] =
+    [("--rounds", &["1"]), ("--peers", &["bidiff-zstd", "ours-classic", "ours-reference"])];
 
 /// Builds smidgen-compare with optimisation and runs it to its exit code.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -45,12 +46,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     command.args(&arguments.rest);
     // With peers named, nothing is kept.
-    if arguments.siblings && !arguments.rest.iter().any(|argument| argument == "--peers") {
-        command.args(["--rounds", "1", "--peers"]).args(PEERS);
+    if arguments.siblings {
+        command.args(missing(&arguments.rest));
     }
     command.current_dir(workspace::root());
     let status = command.status().with_context(|| format!("failed to start {command:?}"))?;
     std::process::exit(status.code().unwrap_or(1));
+}
+
+/// What of the options for siblings was not given.
+fn missing(given: &[OsString]) -> Vec<&'static str> {
+    let is_given = |option: &str| {
+        let is_it = |argument: &str| argument.split('=').next() == Some(option);
+        given.iter().any(|argument| argument.to_str().is_some_and(is_it))
+    };
+    let options = FOR_SIBLINGS.into_iter().filter(|(option, _)| !is_given(option));
+    options.flat_map(|(option, values)| [&[option], values].concat()).collect()
 }
 
 /// Builds the program and returns its path. It is started by path, because its peers' cost must not include cargo's.
@@ -59,4 +70,19 @@ fn build() -> Result<PathBuf> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace::root().join("target"), PathBuf::from);
     Ok(target.join("release").join(format!("smidgen-compare{}", std::env::consts::EXE_SUFFIX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_for_siblings_give_way_to_those_that_are_given() {
+        let missing = |given: &[&str]| missing(&given.iter().map(OsString::from).collect::<Vec<_>>());
+        let peers = ["--peers", "bidiff-zstd", "ours-classic", "ours-reference"];
+        assert_eq!(missing(&["--only", "cmake-x64"]), [&["--rounds", "1"], &peers[..]].concat());
+        assert_eq!(missing(&["--rounds", "2"]), peers);
+        assert_eq!(missing(&["--peers=full", "--rounds=2"]), [""; 0]);
+        assert_eq!(missing(&["--peers", "full"]), ["--rounds", "1"]);
+    }
 }
