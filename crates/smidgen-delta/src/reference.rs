@@ -31,6 +31,7 @@ mod extra;
 mod field;
 mod go;
 mod half;
+mod list;
 mod model;
 mod nibbles;
 mod pages;

@@ -92,7 +92,7 @@ fn another_old_file_and_another_codec_have_no_account() {
 fn a_file_names_its_sections() {
     let file = program::of(100, None);
     let names: Vec<String> = sections_of(&file).into_iter().map(|section| section.name).collect();
-    assert_eq!(names, [".text", ".data", ".rela.dyn", ".eh_frame_hdr", ""]);
+    assert_eq!(names, [".text", ".data", ".rela.dyn", ".eh_frame_hdr", ".relr.dyn", ""]);
     let sections = sections_of(&file);
     assert_eq!(sections[0].offset, 0x1000);
     assert!(sections.windows(2).all(|pair| pair[0].offset + pair[0].len <= pair[1].offset));

@@ -24,7 +24,7 @@ impl Content {
         let next = regions.partition_point(|region| region.start <= offset);
         let region = next.checked_sub(1).and_then(|index| regions.get(index));
         match region.filter(|region| region.end() > offset).map(|region| &region.rule) {
-            None => Self::Data(0),
+            None | Some(Rule::Packed(_)) => Self::Data(0),
             Some(Rule::X86_64 { .. }) => Self::X86_64,
             Some(Rule::Aarch64) => Self::Aarch64,
             Some(Rule::Words(_)) => Self::Data(1),

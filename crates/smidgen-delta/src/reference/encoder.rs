@@ -30,6 +30,7 @@ mod elf;
 mod go;
 mod image;
 mod labels;
+mod lists;
 mod mach_o;
 mod matches;
 mod numbers;
@@ -67,6 +68,7 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
     let signature = Signature::of(new);
     let digests = signature.map_or(0, |found| found.paging.len());
     match_tables(old_file, new_file, digests, &mut matches, threads).ok()?;
+    lists::place(old, &mut old_image, new_file, digests, &mut matches).ok()?;
     if let Some(Signature { offset, paging }) = signature {
         let digests = Match { old_offset: old.len() as u64, new_offset: offset, len: paging.len() };
         matches::place(&mut matches, digests);

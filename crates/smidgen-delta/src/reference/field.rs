@@ -277,6 +277,9 @@ impl Class {
     const ACCESS: u8 = 43;
     const PAIR: u8 = 45;
 
+    /// An address of a packed list, and what stands beside it.
+    pub(crate) const LISTED: Self = Self(62);
+
     /// The fields of records have a class each, by ordinal.
     const FIELD: u8 = 48;
 
@@ -364,7 +367,8 @@ impl Class {
             49 => "field 2 of a record",
             50 => "field 3 of a record",
             51 => "field 4 of a record",
-            52..64 => "further field of a record",
+            52..62 => "further field of a record",
+            62 => "entry of a list",
             _ => "unknown",
         }
     }

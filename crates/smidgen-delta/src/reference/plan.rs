@@ -5,10 +5,12 @@ use super::{
     account::Made,
     coder::Coder,
     control::{Controls, Match},
+    list::{self, unwind_info::Style},
     model::{Number, Symbol},
     pages::{MAX_LOG, MIN_LOG, Paging},
     region::{
-        Buckets, GoBases, Holds, Layout, MAX_BASES, MAX_FIELDS, RecordField, Region, Rule, Segment, Words,
+        Buckets, GoBases, Holds, Layout, MAX_BASES, MAX_FIELDS, Packed, Packing, RecordField, Region, Rule,
+        Segment, Unwound, Words,
     },
     sorted,
 };
@@ -115,9 +117,11 @@ pub(crate) fn code(
     coder.book(Made::Layout);
     let digests = paging.map_or(0, |paging| paging.len());
     let tables = sorted::len(&regions, sizes.old);
-    // What matches may take from: the old file, the digests behind it, the sorted tables behind these.
+    // What matches may take from: the old file, the digests behind it, the sorted tables behind these, the packed lists behind those.
     let digests_end = sizes.old.saturating_add(digests);
-    let sources = [sizes.old, digests_end, digests_end.saturating_add(tables)];
+    let tables_end = digests_end.saturating_add(tables);
+    let lists = list::len(&regions, sizes.old);
+    let sources = [sizes.old, digests_end, tables_end, tables_end.saturating_add(lists)];
     let matches = code_matches(coder, &wanted.matches, counts.matches, sources, sizes.new)?;
     Ok(Plan { old, new, regions, matches, paging })
 }
@@ -181,6 +185,7 @@ mod kind {
     pub(super) const SORTED: u32 = 7;
     pub(super) const CHAINED: u32 = 8;
     pub(super) const BUCKETS: u32 = 9;
+    pub(super) const PACKED: u32 = 10;
 }
 
 #[derive(Default)]
@@ -242,6 +247,7 @@ impl RegionModels {
                 Some(Rule::Rebases { .. }) => kind::REBASES,
                 Some(Rule::Chained { .. }) => kind::CHAINED,
                 Some(Rule::Buckets(_)) => kind::BUCKETS,
+                Some(Rule::Packed(_)) => kind::PACKED,
             },
         );
         match kind {
@@ -292,6 +298,13 @@ impl RegionModels {
                 Ok(Rule::Rebases {
                     bases: (0..count).map(|index| self.code_base(coder, base(index))).collect(),
                 })
+            }
+            kind::PACKED => {
+                let wanted = match wanted {
+                    Some(Rule::Packed(packed)) => Some(*packed),
+                    _ => None,
+                };
+                self.code_packed(coder, wanted).map(Rule::Packed)
             }
             kind::CHAINED => {
                 let wanted = match wanted {
@@ -375,6 +388,44 @@ impl RegionModels {
         Ok((stride, fields))
     }
 
+    fn code_packed(&mut self, coder: &mut impl Coder, wanted: Option<Packed>) -> Result<Packed, Wrong> {
+        let packing = wanted.map_or(Packing::Starts, |packed| packed.packing);
+        let number = match packing {
+            Packing::Starts => 0,
+            Packing::Blocks => 1,
+            Packing::Bitmaps => 2,
+            Packing::Unwinding(_) => 3,
+        };
+        let packing = match self.count.code(coder, number) {
+            0 => Packing::Starts,
+            1 => Packing::Blocks,
+            2 => Packing::Bitmaps,
+            3 => {
+                let wanted = match packing {
+                    Packing::Unwinding(unwound) => unwound,
+                    _ => Unwound::default(),
+                };
+                let style = Style {
+                    mode: (self.count.code(coder, wanted.style.mode.into()) & 15) as u8,
+                    tight: self.code_flag(coder, wanted.style.tight),
+                };
+                Packing::Unwinding(Unwound {
+                    style,
+                    old_frames: self.code_base(coder, wanted.old_frames),
+                    new_frames: self.code_base(coder, wanted.new_frames),
+                    end: self.limit.code(coder, wanted.end.into()) as u32,
+                })
+            }
+            _ => return Err(Wrong("has a list that this version cannot unpack")),
+        };
+        Ok(Packed {
+            packing,
+            old_base: self.code_base(coder, wanted.map_or(0, |packed| packed.old_base)),
+            new_base: self.code_base(coder, wanted.map_or(0, |packed| packed.new_base)),
+            len: self.len.code(coder, wanted.map_or(0, |packed| packed.len)),
+        })
+    }
+
     fn code_flag(&mut self, coder: &mut impl Coder, wanted: bool) -> bool {
         self.flag.code(coder, wanted.into()) == 1
     }
@@ -391,7 +442,7 @@ fn code_matches(
     coder: &mut impl Coder,
     wanted: &[Match],
     count: u64,
-    sources: [u64; 3],
+    sources: [u64; 4],
     new_size: u64,
 ) -> Result<Vec<Match>, Wrong> {
     let mut controls = Controls::default();
@@ -428,6 +479,9 @@ mod tests {
     fn sample() -> Plan {
         let region = |start, len, rule| Region { start, len, rule };
         let field = |at, holds| RecordField { at, holds };
+        let packed = |packing, len| Packed { packing, old_base: 0x1000, new_base: 0x2000, len };
+        let style = Style { mode: 3, tight: true };
+        let unwound = Unwound { style, old_frames: 0x40_0000, new_frames: 0x40_1000, end: 0xFFFF_FFFF };
         Plan {
             old: Layout { segments: vec![segment(0, 5000, 0x1000), segment(5000, 4000, 0x40_0000)] },
             new: Layout { segments: vec![segment(0, 6000, 0x1000)] },
@@ -468,6 +522,10 @@ mod tests {
                 ),
                 region(2000, 7000, Rule::Rebases { bases: vec![0x1000, 0x40_0000] }),
                 region(9000, 500, Rule::Chained { base: Some(0x1000) }),
+                region(9500, 50, Rule::Packed(packed(Packing::Unwinding(unwound), 60))),
+                region(9550, 20, Rule::Packed(packed(Packing::Starts, 16))),
+                region(9570, 12, Rule::Packed(packed(Packing::Blocks, 0))),
+                region(9582, 8, Rule::Packed(packed(Packing::Bitmaps, u64::MAX))),
                 region(9600, 300, Rule::Chained { base: None }),
                 region(
                     9900,
@@ -498,7 +556,7 @@ mod tests {
     #[test]
     fn a_plan_with_every_rule_reads_back() {
         let plan = sample();
-        assert_eq!(read_back(&plan, Plan::raw_size(12, 4)), Ok(plan));
+        assert_eq!(read_back(&plan, Plan::raw_size(16, 4)), Ok(plan));
     }
 
     #[test]
@@ -530,7 +588,11 @@ mod tests {
         assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_000, 97)), found);
         assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_096, 68)), Ok(()));
         assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_096, 69)), found);
-        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_164, 1)), found);
+        // Behind it stand lists of 60 and 16 bytes; another would be too long.
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_164, 76)), Ok(()));
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_164, 77)), found);
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_163, 2)), found);
+        assert_eq!(wrong(&|plan| plan.matches[3] = digests(10_240, 1)), found);
         assert_eq!(wrong(&|plan| plan.matches[3] = digests(9_999, 2)), found);
         let records = |stride, count| {
             let fields = vec![RecordField { at: 0, holds: Holds::Here }; count];
@@ -556,7 +618,7 @@ mod tests {
         assert_eq!(wrong(&|plan| plan.regions[5].rule = sorted(8, 8)), Err("has a field outside its record"));
         let list = |list, functions| {
             wrong(&|plan: &mut Plan| {
-                plan.regions[11].rule = Rule::Buckets(Buckets { list, functions, ..Buckets::default() });
+                plan.regions[15].rule = Rule::Buckets(Buckets { list, functions, ..Buckets::default() });
             })
         };
         let outside = Err("has a list of functions that does not lie in the old file");
@@ -564,6 +626,9 @@ mod tests {
         assert_eq!(list(0, 1250), outside);
         assert_eq!(list(5, 1249), outside);
         assert_eq!(list(u64::MAX, u32::MAX), outside);
+        let lists = Err("has a list that this version cannot unpack");
+        assert_eq!(packing_of(4), lists);
+        assert_eq!(packing_of(u64::MAX), lists);
         let many = vec![segment(0, 1, 1); MAX_SEGMENTS + 1];
         assert_eq!(wrong(&|plan| plan.old.segments = many.clone()), Err("has too many segments"));
         assert_eq!(wrong(&|plan| plan.new.segments = many.clone()), Err("has too many segments"));
@@ -571,15 +636,26 @@ mod tests {
         let many: Vec<Region> = (0..=MAX_REGIONS as u64).map(region).collect();
         assert_eq!(wrong(&|plan| plan.regions = many.clone()), Err("has too many regions"));
         let counts = Err(Wrong("has other counts than its raw size says"));
-        assert_eq!(read_back(&sample(), Plan::raw_size(12, 5)), counts);
+        assert_eq!(read_back(&sample(), Plan::raw_size(16, 5)), counts);
         assert_eq!(read_back(&sample(), 0), counts);
+    }
+
+    /// What comes of a list that says that it is packed in this way.
+    fn packing_of(number: u64) -> Result<(), &'static str> {
+        let mut encoder = Encoder::new();
+        let mut models = RegionModels::default();
+        models.kind.code(&mut encoder, kind::PACKED);
+        models.count.code(&mut encoder, number);
+        let coded = encoder.finish();
+        let mut decoder = Decoder::new(&coded, 0, coded.len() as u64);
+        RegionModels::default().code_rule(&mut decoder, None, SIZES.old).map(drop).map_err(|wrong| wrong.0)
     }
 
     #[test]
     fn segments_that_overlap_are_dropped() {
         let mut plan = sample();
         plan.old.segments.push(segment(0, 10, 0x40_0001));
-        let read = read_back(&plan, Plan::raw_size(12, 4)).unwrap();
+        let read = read_back(&plan, Plan::raw_size(16, 4)).unwrap();
         assert_eq!(read.old, sample().old);
     }
 

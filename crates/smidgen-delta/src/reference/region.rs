@@ -1,6 +1,8 @@
 //! What the patch says of a file: where it lies in memory, and by which rule references are found in which range.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+pub(crate) use super::list::unwind_info::Style;
+
 /// A range of a file and the addresses that it is loaded at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Segment {
@@ -123,6 +125,8 @@ pub(crate) enum Rule {
         /// The addresses of the segments, by ordinal, at most [`MAX_BASES`].
         bases: Vec<u64>,
     },
+    /// A packed list of ascending addresses: what becomes of it stands, packed again, behind the old file.
+    Packed(Packed),
     /// Mach-O's chained pointers.
     Chained {
         /// Address that they count from, if they do.
@@ -137,6 +141,45 @@ pub(crate) const MAX_BASES: usize = 8;
 
 /// The most fields that a record can have.
 pub(crate) const MAX_FIELDS: usize = 8;
+
+/// A list of ascending addresses, and the table that it is to become.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Packed {
+    /// How it is packed.
+    pub(crate) packing: Packing,
+    /// What addresses count from in the old file.
+    pub(crate) old_base: u64,
+    /// What they count from in the new one.
+    pub(crate) new_base: u64,
+    /// Bytes of the new table.
+    pub(crate) len: u64,
+}
+
+/// How a list of addresses is packed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Packing {
+    /// As distances.
+    Starts,
+    /// In blocks, page by page.
+    Blocks,
+    /// As bitmaps.
+    Bitmaps,
+    /// With ways to unwind, in pages.
+    Unwinding(Unwound),
+}
+
+/// What is to be known of an index of unwinding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Unwound {
+    /// How the table is laid out.
+    pub(crate) style: Style,
+    /// What records count from in the old file.
+    pub(crate) old_frames: u64,
+    /// What they count from in the new one.
+    pub(crate) new_frames: u64,
+    /// Where the last address of the new list ends.
+    pub(crate) end: u32,
+}
 
 /// What the words of a region can be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

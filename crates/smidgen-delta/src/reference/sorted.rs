@@ -48,11 +48,20 @@ pub(crate) fn len(regions: &[Region], old_size: u64) -> u64 {
     tables(regions, old_size).fold(0, |sum, (_, len)| sum.saturating_add(len))
 }
 
-/// Bytes that making them allocates for an old file of this size: a table twice, and a key for each record, which has
-/// four bytes at least; an index of functions takes less.
+/// Bytes that making them allocates for each of theirs: a table twice, and a key for each record, which has four bytes at
+/// least; an index of functions takes less.
+const FOR_A_BYTE: u64 = 2 + size_of::<(u64, u32)>() as u64 / 4;
+
+/// Bytes that making them allocates for an old file of this size.
 pub(crate) fn memory(old_size: u64) -> u64 {
-    const FOR_A_BYTE: u64 = 2 + size_of::<(u64, u32)>() as u64 / 4;
     room(old_size).saturating_mul(FOR_A_BYTE)
+}
+
+/// What of that the tables do not need.
+pub(crate) fn spare(regions: &[Region], old_size: u64) -> u64 {
+    let used = tables(regions, old_size).filter_map(|(region, _)| table_len(region));
+    let used = used.fold(0_u64, |sum, (_, room)| sum.saturating_add(room));
+    room(old_size).saturating_sub(used).saturating_mul(FOR_A_BYTE)
 }
 
 /// What stands behind the old file.

@@ -78,6 +78,8 @@ impl<'a> Sweep<'a> {
             Rule::Rebases { bases } => rebases::sweep(&mut sweep, bases),
             Rule::Chained { base } => chained::sweep(&mut sweep, *base),
             Rule::Buckets(_) => buckets::sweep(&mut sweep),
+            // Its addresses are none by themselves.
+            Rule::Packed(_) => {}
         }
     }
 

@@ -9,6 +9,7 @@ mod differing;
 mod extra;
 mod generated;
 mod instruction;
+mod lists;
 mod map;
 mod parted;
 mod plan;
@@ -24,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 use coder::Coder;
 use differing::Differing;
 use extra::Extra;
+use lists::Lists;
 use map::{Map, Tables};
 use parted::Parts;
 use plan::{Match, Plan, Rule};
@@ -63,6 +65,8 @@ struct Made {
     sections_are_used_up: bool,
     /// The classes of the references there were.
     classes: BTreeSet<u8>,
+    /// The kinds of packed lists there were.
+    lists: BTreeSet<u8>,
 }
 
 /// Makes the new file, of `new_size` bytes.
@@ -90,7 +94,7 @@ fn apply(sections: &Sections, old: &[u8], new_size: u64) -> Made {
         ExtraReader::Parted(parts) => parts.is_used_up(),
     };
     let sections_are_used_up = extra_is_used_up && walk.references.is_used_up() && walk.add.is_used_up();
-    Made { new: walk.new, sections_are_used_up, classes: walk.classes }
+    Made { new: walk.new, sections_are_used_up, classes: walk.classes, lists: walk.lists.kinds }
 }
 
 /// What bytes are part of.
@@ -108,6 +112,7 @@ struct Walk<'a> {
     new: Vec<u8>,
     map: Map,
     tables: Tables,
+    lists: Lists,
     references: Coder<'a>,
     add: Coder<'a>,
     extra: ExtraReader<'a>,
@@ -127,6 +132,9 @@ impl<'a> Walk<'a> {
         let map = Map::new(&plan.matches, &plan.old, &plan.new);
         let digests = plan.pages.map_or(0, |(log, end)| end.div_ceil(1 << log) * 32);
         let tables = Tables::new(old, old.len() as u64 + digests, &plan.regions, &plan.old, &map);
+        let mut references = Coder::new(&sections.references);
+        let behind = tables.start + tables.bytes.len() as u64;
+        let lists = Lists::read(&mut references, old, behind, 6 * tables.room, &plan.regions, &map);
         let has_words = plan.regions.iter().any(|region| matches!(region.rule, Rule::Aarch64));
         Self {
             plan,
@@ -134,7 +142,8 @@ impl<'a> Walk<'a> {
             new: Vec::new(),
             map,
             tables,
-            references: Coder::new(&sections.references),
+            lists,
+            references,
             add: Coder::new(&sections.add),
             extra: match &sections.extra {
                 Extras::Coded(bytes) => {
@@ -152,7 +161,7 @@ impl<'a> Walk<'a> {
     fn content(&self, offset: u64) -> Content {
         let region = self.plan.regions.iter().find(|region| (region.start..region.end()).contains(&offset));
         match region.map(|region| &region.rule) {
-            None => Content::Data(0),
+            None | Some(Rule::Packed(_)) => Content::Data(0),
             Some(Rule::X86_64 { .. }) => Content::X86_64,
             Some(Rule::Aarch64) => Content::Aarch64,
             Some(Rule::Words(_)) => Content::Data(1),
@@ -180,7 +189,10 @@ impl<'a> Walk<'a> {
         let (from, to) = (stretch.old, stretch.old + stretch.len);
         let old_size = self.old.len() as u64;
         let surroundings = self.surroundings(whole);
-        let (mut bytes, found) = if from >= self.tables.start {
+        let (mut bytes, found) = if from >= self.lists.start {
+            let range = (from - self.lists.start) as usize..(to - self.lists.start) as usize;
+            (self.lists.bytes[range].to_vec(), Vec::new())
+        } else if from >= self.tables.start {
             let range = (from - self.tables.start) as usize..(to - self.tables.start) as usize;
             (self.tables.bytes[range].to_vec(), self.tables.find(&self.plan.old, from, to))
         } else if from >= old_size {
@@ -242,10 +254,10 @@ mod tests {
             plan::{self as real_plan, Plan as RealPlan},
             walk::{ExtraStream, Streams, Walk as RealWalk},
         },
-        Extras, Made, Sections, apply,
+        Extras, Sections, apply,
         generated::{Case, Random},
         parted::Parts,
-        program::{KINDS, Program},
+        program::{Container, KINDS, Program},
     };
     use crate::{SectionKind, old::OldFile};
 
@@ -319,8 +331,8 @@ mod tests {
     /// plan, old file and references; and any bits are references.
     #[test]
     fn both_make_the_same_of_any_plan_and_any_references() {
-        let mut classes = BTreeSet::new();
-        for seed in 0..400 {
+        let (mut classes, mut lists) = (BTreeSet::new(), BTreeSet::new());
+        for seed in 0..600 {
             let random = &mut Random(seed);
             let case = Case::new(random, false);
             let sections = Sections {
@@ -329,13 +341,15 @@ mod tests {
                 // An empty section reads as the longest gap there is.
                 ..Sections::default()
             };
-            let Made { new, classes: found, .. } = apply(&sections, &case.old, case.new_size);
-            classes.extend(found);
-            judge(seed, &case, &new, &decode(&case, &sections));
+            let made = apply(&sections, &case.old, case.new_size);
+            classes.extend(made.classes);
+            lists.extend(made.lists);
+            judge(seed, &case, &made.new, &decode(&case, &sections));
         }
         // Nothing that can be found was left out; 48 to 55 are the fields of records.
         let all = (0..=46).chain(48..=55);
         assert!(classes.iter().copied().eq(all), "{classes:?}");
+        assert!(lists.iter().copied().eq(0..6), "{lists:?}");
     }
 
     /// Any bits are differing bytes and extra bytes, too.
@@ -381,6 +395,41 @@ mod tests {
         }
     }
 
+    /// The sections that the encoder writes.
+    fn encode_files(old: &[u8], new: &[u8]) -> Sections {
+        let mut sections = Sections::default();
+        for packed in encoder::encode(old, new, NonZeroUsize::MIN).unwrap() {
+            match packed.kind {
+                SectionKind::Plan => sections.plan = packed.bytes,
+                SectionKind::References => sections.references = packed.bytes,
+                SectionKind::AddCoded => sections.add = packed.bytes,
+                SectionKind::ExtraCoded => sections.extra = Extras::Coded(packed.bytes),
+                kind => panic!("{kind}: little of these programs is new"),
+            }
+        }
+        sections
+    }
+
+    /// Functions change places, and a new one comes: the tables of base relocations, and those of starts and unwinding together,
+    /// are made from the old ones.
+    #[test]
+    fn packed_lists_of_programs_are_made_again() {
+        for (container, machine) in KINDS {
+            let mut program = Program::seeded(600, Some(200));
+            (0..40).for_each(|which| program.edit([4, which * 5, which * 3, 0]));
+            let old = Program::seeded(600, None).image(container, machine);
+            let new = program.image(container, machine);
+            let made = apply(&encode_files(&old, &new), &old, new.len() as u64);
+            assert!(made.new == new && made.sections_are_used_up);
+            let expected: &[u8] = match container {
+                Container::Elf => &[],
+                Container::Pe => &[1],
+                Container::MachO | Container::Chained => &[3, 5],
+            };
+            assert!(made.lists.iter().eq(expected), "{container:?} {machine:?}: {:?}", made.lists);
+        }
+    }
+
     /// Whole patches, from headers of executables to the last byte.
     #[test]
     fn programs_of_every_kind_come_out_of_their_patches() {
@@ -391,17 +440,7 @@ mod tests {
                 let mut next = program.clone();
                 (0..random.below(25)).for_each(|_| next.edit(random.bytes(4).try_into().unwrap()));
                 let (old, new) = (program.image(container, machine), next.image(container, machine));
-                let mut sections = Sections::default();
-                for packed in encoder::encode(&old, &new, NonZeroUsize::MIN).unwrap() {
-                    match packed.kind {
-                        SectionKind::Plan => sections.plan = packed.bytes,
-                        SectionKind::References => sections.references = packed.bytes,
-                        SectionKind::AddCoded => sections.add = packed.bytes,
-                        SectionKind::ExtraCoded => sections.extra = Extras::Coded(packed.bytes),
-                        kind => panic!("{kind}: little of these programs is new"),
-                    }
-                }
-                let made = apply(&sections, &old, new.len() as u64);
+                let made = apply(&encode_files(&old, &new), &old, new.len() as u64);
                 assert!(made.new == new, "{container:?} {machine:?}, seed {seed}");
                 assert!(made.sections_are_used_up);
             }

@@ -11,6 +11,7 @@ use super::{
     extra::{Extra, Run, TAIL},
     field::{Inside, Reference},
     go,
+    list::{self, Lists},
     pages::Pages,
     parted::{self, Parts},
     plan::{Plan, Sizes},
@@ -205,6 +206,7 @@ pub(crate) struct Walk<'p> {
     scope: Scope,
     map: Correspondence,
     tables: Tables,
+    lists: Lists,
     finder: Finder<'p>,
     predictor: Predictor,
     add: Add,
@@ -226,6 +228,7 @@ impl<'p> Walk<'p> {
             Finder::memory(sizes.old),
             Pages::memory(sizes.new),
             sorted::memory(sizes.old),
+            list::MEMORY,
             Predictor::memory(sizes.old),
             Add::MEMORY,
             references,
@@ -241,11 +244,13 @@ impl<'p> Walk<'p> {
         let digests = plan.paging.map_or(0, |paging| paging.len());
         let start = old.size().saturating_add(digests);
         let tables = Tables::new(start, Records::Old, &plan.regions, &plan.old, &map, old)?;
+        let lists = Lists::new(start.saturating_add(sorted::len(&plan.regions, old.size())));
         Ok(Self {
             plan,
             scope: Scope::Everything,
             map,
             tables,
+            lists,
             finder: Finder::new(&plan.old, &plan.regions, old)?,
             predictor: Predictor::new(old.size()),
             add: Add::new(),
@@ -273,6 +278,11 @@ impl<'p> Walk<'p> {
         new_size: u64,
         mut emit: impl FnMut(&[u8]) -> Result<(), ApplyError>,
     ) -> Result<Seen, ApplyError> {
+        if self.scope.has_matches() {
+            self.lists.make(&mut streams.references, self.plan, &self.map, old, truth)?;
+            self.seen.references = self.lists.entries;
+            self.seen.missed = self.lists.missed;
+        }
         let end = Match { old_offset: 0, new_offset: new_size, len: 0 };
         let mut before = Match::default();
         for next in self.plan.matches.iter().chain([&end]) {
@@ -364,7 +374,9 @@ impl<'p> Walk<'p> {
         self.found.clear();
         let truth = slice(truth, stretch.new_offset, stretch.new_end());
         self.predictor.enter(inside);
-        if self.tables.hold(stretch.old_offset) {
+        if self.lists.hold(stretch.old_offset) {
+            self.lists.read(bytes, stretch.old_offset);
+        } else if self.tables.hold(stretch.old_offset) {
             self.tables.read(bytes, stretch.old_offset, &self.plan.old, &mut self.found);
         } else if let Some(offset) = stretch.old_offset.checked_sub(old.size()) {
             self.pages.read(bytes, offset);

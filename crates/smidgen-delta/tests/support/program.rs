@@ -236,7 +236,8 @@ fn put_longs(file: &mut [u8], at: usize, words: &[u64]) {
     put(file, at, &words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>());
 }
 
-/// Relocations of the pointers, an index of the functions, names of sections, the table of sections, and the headers.
+/// Relocations of the pointers, once with what they hold and once as bitmaps, an index of the functions, names of sections,
+/// the table of sections, and the headers.
 fn elf(file: &mut Vec<u8>, machine: Machine, data: usize, functions: &[(usize, usize)]) {
     let relocations = file.len();
     let relative = if machine == Machine::X86_64 { 8_u64 } else { 1027 };
@@ -258,15 +259,23 @@ fn elf(file: &mut Vec<u8>, machine: Machine, data: usize, functions: &[(usize, u
             file.extend((*place as i32 - index as i32).to_le_bytes());
         }
     }
+    let bitmaps = file.len();
+    let places: Vec<usize> = (data..relocations).step_by(8).collect();
+    if let [first, others @ ..] = &places[..] {
+        file.extend((BASE + *first as u64).to_le_bytes());
+        for places in others.chunks(63) {
+            file.extend((u64::MAX >> (63 - places.len())).to_le_bytes());
+        }
+    }
     let names = file.len();
-    file.extend(b"\0.text\0.data\0.rela.dyn\0.eh_frame_hdr\0");
+    file.extend(b"\0.text\0.data\0.rela.dyn\0.eh_frame_hdr\0.relr.dyn\0");
     let names_end = file.len();
     file.resize(file.len().next_multiple_of(8), 0);
     let sections = file.len();
     put(file, 0, b"\x7fELF\x02\x01\x01");
     put(file, 16, &[3, 0, if machine == Machine::X86_64 { 62 } else { 183 }, 0]);
     put_longs(file, 32, &[64, sections as u64]);
-    put(file, 54, &[56, 0, 1, 0, 64, 0, 6, 0, 5, 0]);
+    put(file, 54, &[56, 0, 1, 0, 64, 0, 7, 0, 6, 0]);
     put(file, 64, &[1, 0, 0, 0, 7, 0, 0, 0]);
     put_longs(file, 72, &[0, BASE, BASE, sections as u64, sections as u64]);
     let mut section = |name: u32, kind: u32, flags: u64, start: usize, end: usize| {
@@ -279,17 +288,29 @@ fn elf(file: &mut Vec<u8>, machine: Machine, data: usize, functions: &[(usize, u
     section(1, 1, 6, CODE, data);
     section(7, 1, 3, data, relocations);
     section(13, 4, 2, relocations, index);
-    section(23, 1, 2, index, names);
+    section(23, 1, 2, index, bitmaps);
+    section(37, 19, 2, bitmaps, names);
     section(0, 3, 0, names, names_end);
 }
 
-/// `.pdata`, and the headers; addresses are file offsets from the image's base.
+/// `.pdata`, `.reloc`, and the headers; addresses are file offsets from the image's base.
 fn pe(file: &mut Vec<u8>, machine: Machine, data: usize, functions: &[(usize, usize)]) {
     let exceptions = file.len();
     for (start, end) in functions {
         for place in [*start, *end, data] {
             file.extend((place as u32).to_le_bytes());
         }
+    }
+    let relocations = file.len();
+    // Here and there something that is no pointer would stand between two of them.
+    let places = (data..exceptions).step_by(8).enumerate().filter(|(index, _)| index * index % 11 != 4);
+    let places: Vec<usize> = places.map(|(_, place)| place).collect();
+    for block in places.chunk_by(|one, other| one >> 12 == other >> 12) {
+        let len = (8 + 2 * block.len()).next_multiple_of(4);
+        file.extend([(block[0] & !0xFFF) as u32, len as u32].map(u32::to_le_bytes).concat());
+        let end = file.len() + len - 8;
+        file.extend(block.iter().flat_map(|place| (0xA000 | (place & 0xFFF) as u16).to_le_bytes()));
+        file.resize(end, 0);
     }
     let end = file.len();
     let (headers, optional_len) = (0x80, 240);
@@ -298,18 +319,20 @@ fn pe(file: &mut Vec<u8>, machine: Machine, data: usize, functions: &[(usize, us
     put(file, headers, b"PE\0\0");
     let number: u16 = if machine == Machine::X86_64 { 0x8664 } else { 0xAA64 };
     put(file, headers + 4, &number.to_le_bytes());
-    put(file, headers + 6, &[3, 0]);
+    put(file, headers + 6, &[4, 0]);
     put(file, headers + 20, &[optional_len, 0]);
     let optional = headers + 24;
     put(file, optional, &[0x0B, 0x02]);
     put_longs(file, optional + 24, &[BASE]);
     put_words(file, optional + 56, &[end as u32, CODE as u32]);
-    put_words(file, optional + 112 + 8 * 3, &[exceptions as u32, (end - exceptions) as u32]);
+    put_words(file, optional + 112 + 8 * 3, &[exceptions as u32, (relocations - exceptions) as u32]);
+    put_words(file, optional + 112 + 8 * 5, &[relocations as u32, (end - relocations) as u32]);
     let mut at = optional + usize::from(optional_len);
     for (name, start, end, flags) in [
         (&b".text"[..], CODE, data, 0x6000_0020_u32),
         (b".data", data, exceptions, 0xC000_0040),
-        (b".pdata", exceptions, end, 0x4000_0040),
+        (b".pdata", exceptions, relocations, 0x4000_0040),
+        (b".reloc", relocations, end, 0x4200_0040),
     ] {
         put(file, at, name);
         let len = (end - start) as u32;
@@ -353,7 +376,7 @@ fn chain(file: &mut [u8], data: usize) -> Vec<u8> {
     table
 }
 
-/// What says where the pointers are, symbols of the functions, and the load commands.
+/// How functions are unwound, what says where the pointers are, starts and symbols of the functions, and the load commands.
 fn mach_o(
     file: &mut Vec<u8>,
     machine: Machine,
@@ -362,9 +385,24 @@ fn mach_o(
     command: u32,
     pointers: &[u8],
 ) {
+    let unwinding = file.len();
+    unwind(file, functions);
     let rebases = file.len();
     file.extend(pointers);
     let rebases_end = file.len();
+    file.resize(file.len().next_multiple_of(8), 0);
+    let starts = file.len();
+    let mut last = 0;
+    for (start, _) in functions {
+        let mut distance = start - last;
+        last = *start;
+        while distance >= 0x80 {
+            file.push(distance as u8 | 0x80);
+            distance >>= 7;
+        }
+        file.push(distance as u8);
+    }
+    file.push(0);
     file.resize(file.len().next_multiple_of(8), 0);
     let symbols = file.len();
     for (index, (start, _)) in functions.iter().enumerate() {
@@ -373,24 +411,64 @@ fn mach_o(
     }
     let end = file.len() as u64;
     let processor = if machine == Machine::X86_64 { 0x0100_0007 } else { 0x0100_000C };
-    put_words(file, 0, &[0xFEED_FACF, processor, 0, 2, 3, 72 + 160 + 24 + 48]);
+    put_words(file, 0, &[0xFEED_FACF, processor, 0, 2, 4, 72 + 240 + 24 + 48 + 16]);
     let segment = 32;
-    put_words(file, segment, &[0x19, 72 + 160]);
-    put(file, segment + 8, b"__ALL");
+    put_words(file, segment, &[0x19, 72 + 240]);
+    put(file, segment + 8, b"__TEXT");
     put_longs(file, segment + 24, &[BASE, end, 0, end]);
-    put_words(file, segment + 56, &[7, 7, 2, 0]);
-    for (index, (name, start, end, flags)) in
-        [(&b"__text"[..], CODE, data, 0x8000_0400), (b"__data", data, rebases, 0)].into_iter().enumerate()
-    {
+    put_words(file, segment + 56, &[7, 7, 3, 0]);
+    let sections = [
+        (&b"__text"[..], CODE, data, 0x8000_0400),
+        (b"__data", data, unwinding, 0),
+        (b"__unwind_info", unwinding, rebases, 0),
+    ];
+    for (index, (name, start, end, flags)) in sections.into_iter().enumerate() {
         let at = segment + 72 + 80 * index;
         put(file, at, name);
-        put(file, at + 16, b"__ALL");
+        put(file, at + 16, b"__TEXT");
         put_longs(file, at + 32, &[BASE + start as u64, (end - start) as u64]);
         put_words(file, at + 48, &[start as u32]);
         put_words(file, at + 64, &[flags]);
     }
-    let symbol_table = segment + 72 + 160;
+    let symbol_table = segment + 72 + 240;
     put_words(file, symbol_table, &[0x2, 24, symbols as u32, functions.len() as u32]);
     let info = symbol_table + 24;
     put_words(file, info, &[command, 48, rebases as u32, (rebases_end - rebases) as u32]);
+    put_words(file, info + 48, &[0x26, 16, starts as u32, (symbols - starts) as u32]);
+}
+
+/// `__unwind_info` as LLVM's linker writes it: what functions have the same way as the one before is not said again.
+fn unwind(file: &mut Vec<u8>, functions: &[(usize, usize)]) {
+    let way = |(start, end): &(usize, usize)| [0x0200_0000, 0x0400_0001, 0x0400_001F][(end - start) / 16 % 3];
+    let mut entries: Vec<(u32, u32)> = Vec::new();
+    for function in functions {
+        if entries.last().is_none_or(|last| last.1 != way(function)) {
+            entries.push((function.0 as u32, way(function)));
+        }
+    }
+    let count = |way: u32| entries.iter().filter(|entry| entry.1 == way).count();
+    let mut ways: Vec<u32> = entries.iter().map(|entry| entry.1).collect();
+    ways.sort_unstable();
+    ways.dedup();
+    ways.sort_by_key(|way| std::cmp::Reverse((count(*way), *way)));
+    let pages: Vec<&[(u32, u32)]> = entries.chunks(1021).collect();
+    let index = 28 + 4 * ways.len();
+    let first = index + 12 * (pages.len() + 1);
+    let mut words: Vec<u32> =
+        [1, 28, ways.len(), index, 0, index, pages.len() + 1].map(|number| number as u32).to_vec();
+    words.extend(&ways);
+    for (number, page) in pages.iter().enumerate() {
+        words.extend([page[0].0, (first + 4096 * number) as u32, first as u32]);
+    }
+    words.extend([functions.last().map_or(0, |last| last.1) as u32, 0, first as u32]);
+    for (number, page) in pages.iter().enumerate() {
+        let count = page.len() as u32;
+        words.extend([3, 12 | count << 16, 12 + 4 * count]);
+        words.extend(page.iter().map(|(start, way)| {
+            let ordinal = ways.iter().position(|known| known == way).unwrap_or(0) as u32;
+            (start - page[0].0) | ordinal << 24
+        }));
+        words.resize((first + 4096 * (number + 1)) / 4, 0);
+    }
+    file.extend(words.iter().flat_map(|word| word.to_le_bytes()));
 }

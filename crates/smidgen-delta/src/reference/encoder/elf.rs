@@ -2,7 +2,7 @@
 
 use super::{
     super::region::{Holds, RecordField, Rule, Segment, Words},
-    image::{Image, Loaded},
+    image::{Image, ListKind, Loaded, PackedList},
     numbers::{name_at, u16_at, u32_at, u64_at},
 };
 
@@ -19,6 +19,7 @@ mod kind {
     pub(super) const RELOCATIONS: u32 = 4;
     pub(super) const NO_BYTES: u32 = 8;
     pub(super) const DYNAMIC_SYMBOLS: u32 = 11;
+    pub(super) const RELATIVE_RELOCATIONS: u32 = 19;
     /// Contents, dynamic table, arrays of constructors and destructors.
     pub(super) const DATA: [u32; 5] = [1, 6, 14, 15, 16];
 }
@@ -104,6 +105,10 @@ fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
                 if sorted >= SORTED {
                     image.place(offset, sorted, Rule::Sorted { stride: 24, fields });
                 }
+            }
+            kind::RELATIVE_RELOCATIONS => {
+                let base = image.layout.segments.first().map_or(0, |segment| segment.address);
+                image.lists.push(PackedList { offset, len, base, kind: ListKind::Bitmaps });
             }
             kind::SYMBOLS | kind::DYNAMIC_SYMBOLS => {
                 image.place(

@@ -40,6 +40,37 @@ impl Loaded {
     }
 }
 
+/// A packed list of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PackedList {
+    /// First byte in the file.
+    pub(super) offset: u64,
+    /// Bytes.
+    pub(super) len: u64,
+    /// What its addresses count from.
+    pub(super) base: u64,
+    /// How it is packed.
+    pub(super) kind: ListKind,
+}
+
+/// How a list is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListKind {
+    /// As distances.
+    Starts,
+    /// In blocks, page by page.
+    Blocks,
+    /// As bitmaps.
+    Bitmaps,
+    /// With ways to unwind: the number of those that lead to a record, and what these count from.
+    Unwinding {
+        /// The mode.
+        mode: u8,
+        /// Address of the records.
+        frames: u64,
+    },
+}
+
 /// The longest name of a section, in characters.
 const MAX_NAME: usize = 64;
 
@@ -52,6 +83,8 @@ pub(super) struct Image {
     pub(super) regions: Vec<Region>,
     /// Pointers that only the loader writes, by place: what stands there says nothing of them.
     pub(super) loaded: Vec<Loaded>,
+    /// The packed lists that it has; those of starts behind those of unwinding.
+    pub(super) lists: Vec<PackedList>,
     /// What the file itself says it consists of, as far as that lies in it.
     sections: Vec<FileSection>,
     size: u64,
@@ -78,6 +111,12 @@ impl Image {
         }
         self.sections.retain(|section| section.len > 0);
         self.sections
+    }
+
+    /// Place and bytes of the first section of this name.
+    pub(super) fn section(&self, name: &str) -> Option<(u64, u64)> {
+        let found = self.sections.iter().find(|section| section.name == name)?;
+        Some((found.offset, found.len))
     }
 
     /// Takes note of a section.

@@ -4,7 +4,7 @@
 use super::{
     super::region::{Holds, MAX_BASES, RecordField, Rule, Segment, Words},
     chains::{self, Chains},
-    image::Image,
+    image::{Image, ListKind, PackedList},
     numbers::{text_at, u32_at, u64_at},
 };
 
@@ -12,11 +12,16 @@ const MAGIC: u32 = 0xFEED_FACF;
 const X86_64: u32 = 0x0100_0007;
 const AARCH64: u32 = 0x0100_000C;
 
+/// Modes of compact unwinding that lead to a record of `__eh_frame`.
+const X86_64_RECORD: u8 = 4;
+const AARCH64_RECORD: u8 = 3;
+
 /// Load commands.
 mod command {
     pub(super) const SYMBOLS: u32 = 0x2;
     pub(super) const SEGMENT: u32 = 0x19;
     pub(super) const DYLD_INFO: u32 = 0x22;
+    pub(super) const FUNCTION_STARTS: u32 = 0x26;
     pub(super) const DYLD_INFO_ONLY: u32 = 0x8000_0022;
     pub(super) const DYLD_CHAINED_FIXUPS: u32 = 0x8000_0034;
 }
@@ -31,9 +36,9 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
     if u32_at(file, 0)? != MAGIC {
         return None;
     }
-    let code = match u32_at(file, 4)? {
-        X86_64 => Rule::X86_64 { absolute: false },
-        AARCH64 => Rule::Aarch64,
+    let (code, mode) = match u32_at(file, 4)? {
+        X86_64 => (Rule::X86_64 { absolute: false }, X86_64_RECORD),
+        AARCH64 => (Rule::Aarch64, AARCH64_RECORD),
         _ => return None,
     };
     let mut commands = Vec::new();
@@ -59,6 +64,7 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
     // The zero page holds no referent, and small numbers would seem to lead to it.
     segments.retain(|segment| segment.len > 0);
     let mut image = Image::new(file.len() as u64, segments);
+    let mut starts = None;
     for (command, at) in commands {
         match command {
             command::SEGMENT => place_sections(file, at, &mut image, &code, &chains)?,
@@ -73,10 +79,28 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
                 let rule = Rule::Rebases { bases: bases.clone() };
                 image.place(u32_at(file, at + 8)?.into(), u32_at(file, at + 12)?.into(), rule);
             }
+            command::FUNCTION_STARTS => starts = Some((u32_at(file, at + 8)?, u32_at(file, at + 12)?)),
             _ => {}
         }
     }
+    find_lists(&mut image, mode, starts);
     Some(image)
+}
+
+/// Takes note of the lists of functions.
+fn find_lists(image: &mut Image, mode: u8, starts: Option<(u32, u32)>) {
+    let Some(base) = image.layout.address(0) else {
+        return;
+    };
+    if let Some((offset, len)) = image.section("__TEXT,__unwind_info") {
+        let records = image.section("__TEXT,__eh_frame");
+        let frames = records.and_then(|(offset, _)| image.layout.address(offset)).unwrap_or(0);
+        image.lists.push(PackedList { offset, len, base, kind: ListKind::Unwinding { mode, frames } });
+    }
+    if let Some((offset, len)) = starts {
+        let (offset, len) = (offset.into(), len.into());
+        image.lists.push(PackedList { offset, len, base, kind: ListKind::Starts });
+    }
 }
 
 fn place_sections(

@@ -2,7 +2,7 @@
 
 use super::{
     super::region::{Holds, RecordField, Rule, Segment, Words},
-    image::Image,
+    image::{Image, ListKind, PackedList},
     numbers::{text_at, u16_at, u32_at, u64_at},
 };
 
@@ -77,6 +77,7 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
     }
     if let Some((offset, len)) = located(&image, directory(RELOCATIONS)) {
         image.place(offset, len, Rule::Records { stride: 1, fields: Vec::new() });
+        image.lists.push(PackedList { offset, len, base, kind: ListKind::Blocks });
     }
     Some(image)
 }

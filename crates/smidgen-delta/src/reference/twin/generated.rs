@@ -2,9 +2,13 @@
 
 use crate::reference::{
     control::Match,
+    list::{self, Entry, List},
     pages::Paging,
     plan::{Plan, Sizes},
-    region::{Buckets, GoBases, Holds, Layout, RecordField, Region, Rule, Segment, Words},
+    region::{
+        Buckets, GoBases, Holds, Layout, Packed, Packing, RecordField, Region, Rule, Segment, Style, Unwound,
+        Words,
+    },
     sorted,
 };
 
@@ -56,18 +60,37 @@ impl Case {
         for _ in 0..random.below(8) {
             let gap = random.below(40);
             old.extend(random.bytes(gap));
-            let largest = if random.once_in(8) { 40_000 } else { 1500 };
-            let len = 1 + random.below(largest);
             let rule = rule(random);
+            let largest = if random.once_in(8) { 40_000 } else { 1500 };
+            let mut len = 1 + random.below(largest);
             let start = old.len() as u64;
-            old.extend(content(random, &rule, start, len));
+            match &rule {
+                Rule::Packed(packed) if !random.once_in(4) => {
+                    let most = random.pick(&[60, 60, 60, 60, 60, 2500]);
+                    let list = list(random, most);
+                    old.extend(packed.pack(&list));
+                    len = old.len() as u64 - start;
+                }
+                rule => old.extend(content(random, rule, start, len)),
+            }
             regions.push(Region { start, len, rule });
+            if let Some(Region { rule: Rule::Packed(unwinding), .. }) = regions.last()
+                && matches!(unwinding.packing, Packing::Unwinding(_))
+                && random.once_in(2)
+            {
+                let starts = Packed { packing: Packing::Starts, ..*unwinding };
+                let bytes = starts.pack(&list(random, 60));
+                let (start, len) = (old.len() as u64, bytes.len() as u64);
+                old.extend(bytes);
+                regions.push(Region { start, len, rule: Rule::Packed(starts) });
+            }
         }
         let tail = random.below(3000);
         old.extend(random.bytes(tail));
         if old.len() < 4 {
             old.extend([7; 4]);
         }
+        let aim = old.len() as u64;
         let old_size = old.len() as u64;
         for region in &mut regions {
             if let Rule::Buckets(buckets) = &mut region.rule {
@@ -83,7 +106,7 @@ impl Case {
             paging: None,
         };
         // About as long as the old one, so that what a page digest covers can be said at once.
-        let aim = old_size / 2 + random.below(old_size + 1);
+        let aim = aim / 2 + random.below(aim + 1);
         if paging_log > 0 {
             plan.paging = Some(Paging { log: paging_log, end: aim * paging_part / 100 });
         }
@@ -123,7 +146,7 @@ fn layout(random: &mut Random, size: u64) -> Layout {
 
 fn rule(random: &mut Random) -> Rule {
     let base = |random: &mut Random| BASE + random.below(3000);
-    match random.below(10) {
+    match random.below(12) {
         0 => Rule::X86_64 { absolute: random.once_in(2) },
         1 => Rule::Aarch64,
         2 => Rule::Words(Words {
@@ -141,6 +164,7 @@ fn rule(random: &mut Random) -> Rule {
             data: base(random),
         }),
         5 => Rule::Rebases { bases: (0..random.below(9)).map(|_| base(random)).collect() },
+        8 | 9 => Rule::Packed(packed(random, base)),
         6 => Rule::Chained { base: random.once_in(2).then(|| base(random)) },
         7 => Rule::Buckets(Buckets {
             list: 0,
@@ -161,7 +185,7 @@ fn rule(random: &mut Random) -> Rule {
                 },
             };
             let fields = (0..count).map(|_| field(random)).collect();
-            if kind == 8 { Rule::Records { stride, fields } } else { Rule::Sorted { stride, fields } }
+            if kind == 10 { Rule::Records { stride, fields } } else { Rule::Sorted { stride, fields } }
         }
     }
     .with_limit(random)
@@ -192,6 +216,39 @@ fn place_list(random: &mut Random, buckets: &mut Buckets, old: &mut [u8]) {
         let at = (buckets.list + 8 * function) as usize;
         old[at..at + 4].copy_from_slice(&(random.below(20_000) as u32).to_le_bytes());
     }
+}
+
+/// A list of up to so many addresses; their ways are few, or many.
+fn list(random: &mut Random, most: u64) -> List {
+    let (steps, ways) = (random.pick(&[8, 60, 3000]), random.pick(&[3, 40, 4000]));
+    let mut address = 0;
+    let mut entries = Vec::new();
+    for _ in 0..=random.below(most) {
+        address += 1 + random.below(steps) as u32;
+        let way = random.below(ways) as u32 | (random.below(8) as u32) << 24;
+        let data = if random.once_in(9) { random.below(9000) as u32 } else { 0 };
+        entries.push(Entry { address, way, data });
+    }
+    let others = (0..random.below(3)).map(|_| random.below(9000) as u32).collect();
+    List { entries, others }
+}
+
+/// A packed list of any kind.
+fn packed(random: &mut Random, base: impl Fn(&mut Random) -> u64) -> Packed {
+    // Some are larger than there is room for.
+    let largest = random.pick(&[900, 900, 900, 9000, 100_000]);
+    let packing = match random.below(5) {
+        0 => Packing::Starts,
+        1 => Packing::Blocks,
+        2 => Packing::Bitmaps,
+        _ => Packing::Unwinding(Unwound {
+            style: Style { mode: random.below(8) as u8, tight: random.once_in(2) },
+            old_frames: base(random),
+            new_frames: base(random),
+            end: random.below(9000) as u32,
+        }),
+    };
+    Packed { packing, old_base: base(random), new_base: base(random), len: random.below(largest) }
 }
 
 /// Bytes in which the rule finds something.
@@ -278,6 +335,10 @@ fn content(random: &mut Random, rule: &Rule, start: u64, len: u64) -> Vec<u8> {
                 let word = random.below(300) as u32;
                 bytes.extend([&word.to_le_bytes()[..], &random.bytes(16)].concat());
             }
+            Rule::Packed(packed) => {
+                let list = list(random, len);
+                bytes.extend(packed.pack(&list));
+            }
             Rule::Records { .. } | Rule::Sorted { .. } => {
                 let word = (random.below(6000) as u32).wrapping_sub(500);
                 bytes.extend(word.to_le_bytes());
@@ -356,7 +417,13 @@ fn instruction(random: &mut Random, bytes: &mut Vec<u8>) {
 fn matches(random: &mut Random, plan: &mut Plan, old_size: u64, aim: u64, with_extra: bool) -> u64 {
     let digests = plan.paging.map_or(0, |paging| paging.len());
     let tables = sorted::len(&plan.regions, old_size);
-    let sources = [(0, old_size), (old_size, digests), (old_size + digests, tables)];
+    let lists = list::len(&plan.regions, old_size);
+    let sources = [
+        (0, old_size),
+        (old_size, digests),
+        (old_size + digests, tables),
+        (old_size + digests + tables, lists),
+    ];
     let (mut new_offset, mut old_offset) = (0, 0);
     while new_offset < aim {
         if with_extra && !random.once_in(3) {

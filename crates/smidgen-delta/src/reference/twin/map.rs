@@ -79,19 +79,21 @@ impl Map {
 pub(super) struct Tables {
     pub(super) start: u64,
     pub(super) bytes: Vec<u8>,
+    /// What is left of the room for records.
+    pub(super) room: u64,
     regions: Vec<Region>,
 }
 
 impl Tables {
     pub(super) fn new(old: &[u8], start: u64, regions: &[Region], layout: &Layout, map: &Map) -> Self {
-        let mut tables = Self { start, bytes: Vec::new(), regions: Vec::new() };
-        let mut room = old.len() as u64 / 16;
+        let room = old.len() as u64 / 16;
+        let mut tables = Self { start, bytes: Vec::new(), room, regions: Vec::new() };
         for region in regions {
             if let Rule::Buckets(buckets) = &region.rule {
                 let index = index(buckets, old, map);
                 let needed = (buckets.functions * 8 + 12).max(index.len() as u64);
-                if needed <= room {
-                    room -= needed;
+                if needed <= tables.room {
+                    tables.room -= needed;
                     let (start, len) = (start + tables.bytes.len() as u64, index.len() as u64);
                     tables.bytes.extend(index);
                     tables.regions.push(Region { start, len, rule: region.rule.clone() });
@@ -99,10 +101,10 @@ impl Tables {
             }
             let Rule::Records(stride, fields, true) = &region.rule else { continue };
             let len = region.len / stride * stride;
-            if len > room {
+            if len > tables.room {
                 continue;
             }
-            room -= len;
+            tables.room -= len;
             let records: Vec<&[u8]> =
                 old[region.start as usize..(region.start + len) as usize].chunks(*stride as usize).collect();
             let went = |record: &[u8]| went(record, fields.first()?, layout, map);

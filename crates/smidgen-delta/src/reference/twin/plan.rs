@@ -76,6 +76,24 @@ pub(super) struct Buckets {
     pub(super) parts: u64,
 }
 
+/// A packed list.
+#[derive(Clone)]
+pub(super) struct Packed {
+    pub(super) packing: Packing,
+    /// What addresses count from, in the old file and in the new one.
+    pub(super) bases: [u64; 2],
+    /// Bytes of the new table.
+    pub(super) len: u64,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Packing {
+    Starts,
+    Blocks,
+    Bitmaps,
+    Unwinding { mode: u64, tight: bool, frames: [u64; 2], end: u64 },
+}
+
 #[derive(Clone)]
 pub(super) enum Rule {
     X86_64 {
@@ -91,6 +109,7 @@ pub(super) enum Rule {
     Rebases(Vec<u64>),
     Chained(Option<u64>),
     Buckets(Buckets),
+    Packed(Packed),
 }
 
 #[derive(Clone)]
@@ -226,6 +245,21 @@ impl Regions {
                 let text = self.read_base(coder);
                 let parts = self.count.read(coder) & 0xFFFF_FFFF;
                 Rule::Buckets(Buckets { list, functions, text, parts })
+            }
+            10 => {
+                let packing = match self.count.read(coder) {
+                    0 => Packing::Starts,
+                    1 => Packing::Blocks,
+                    2 => Packing::Bitmaps,
+                    _ => Packing::Unwinding {
+                        mode: self.count.read(coder) & 15,
+                        tight: self.read_flag(coder),
+                        frames: [(); 2].map(|()| self.read_base(coder)),
+                        end: self.limit.read(coder) & 0xFFFF_FFFF,
+                    },
+                };
+                let bases = [(); 2].map(|()| self.read_base(coder));
+                Rule::Packed(Packed { packing, bases, len: self.len.read(coder) })
             }
             number => {
                 let stride = self.count.read(coder);

@@ -206,6 +206,7 @@ pub(super) fn find_from(
         Rule::Rebases(bases) => search.rebases(bases),
         Rule::Chained(base) => search.chained(*base),
         Rule::Buckets(_) => search.buckets(),
+        Rule::Packed(_) => {}
     }
     search.found
 }
