@@ -107,7 +107,7 @@ impl Corrections {
         wanted: Wanted<'_>,
     ) -> Corrected {
         let mut made = Corrected::default();
-        // Whether the last addresses were not as foreseen, the last one in the lowest bit.
+        // The last answers to whether the address is as foreseen, the last one in the lowest bit: a one is no.
         let mut history = 0_usize;
         let mut kept = false;
         for guess in guesses.map(Some).chain([None]) {

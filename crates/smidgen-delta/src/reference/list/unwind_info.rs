@@ -192,6 +192,15 @@ impl<'a> Page<'a> {
         Self { entries: page, own: (!regular).then_some(own) }
     }
 
+    /// Bytes that it takes.
+    fn len(&self) -> usize {
+        let words = match &self.own {
+            Some(own) => self.entries.len().saturating_add(own.len()).saturating_add(3),
+            None => self.entries.len().saturating_mul(2).saturating_add(2),
+        };
+        words.saturating_mul(4)
+    }
+
     fn write(&self, common: &[(u32, u8)], bytes: &mut Vec<u8>) {
         let count = self.entries.len();
         let Some(own) = &self.own else {
@@ -264,8 +273,7 @@ pub(super) fn pack(list: &List, style: Style, end: u32, len: u64) -> Vec<u8> {
 
     let mut pages = Vec::new();
     let mut rest = entries.as_slice();
-    // A page that is not the last holds hundreds of entries, or ends where 24 bits do not reach the next.
-    while !rest.is_empty() && (pages.len() as u64) < len {
+    while !rest.is_empty() {
         pages.push(Page::cut(&mut rest, &common));
     }
     let personalities = ways.len().saturating_mul(4).saturating_add(HEAD);
@@ -281,33 +289,30 @@ pub(super) fn pack(list: &List, style: Style, end: u32, len: u64) -> Vec<u8> {
     put_words(&mut bytes, &numbers.map(|number| number as u32));
     put_words(&mut bytes, &ways);
     put_words(&mut bytes, &list.others);
-    // The index is filled in as places become known.
+    let (mut page_at, mut data_at) = (data_end, data);
+    let mut ends = Vec::with_capacity(pages.len());
+    for page in &pages {
+        let first = page.entries.first().map_or(0, |entry| entry.address);
+        put_words(&mut bytes, &[first, page_at as u32, data_at as u32]);
+        let its = page.entries.iter().filter(|entry| entry.data > 0).count();
+        data_at = data_at.saturating_add(its.saturating_mul(8));
+        page_at = match style.tight {
+            true => page_at.saturating_add(page.len()).next_multiple_of(8),
+            false => page_at.saturating_add(PAGE),
+        };
+        ends.push(page_at);
+    }
+    put_words(&mut bytes, &[end, 0, data_end as u32]);
     bytes.resize(data, 0);
-    let mut index_words = Vec::new();
     for entry in entries.iter().filter(|entry| entry.data > 0) {
         put_words(&mut bytes, &[entry.address, entry.data]);
     }
-    let mut data_at = data;
-    for page in &pages {
-        let first = page.entries.first().map_or(0, |entry| entry.address);
-        put_words(&mut index_words, &[first, bytes.len() as u32, data_at as u32]);
-        let its = page.entries.iter().filter(|entry| entry.data > 0).count();
-        data_at = data_at.saturating_add(its.saturating_mul(8));
+    for (page, end) in pages.iter().zip(ends) {
         if bytes.len() as u64 > len {
             break;
         }
-        let start = bytes.len();
         page.write(&common, &mut bytes);
-        let full = if style.tight {
-            bytes.len().next_multiple_of(8)
-        } else {
-            start.saturating_add(PAGE).max(bytes.len())
-        };
-        bytes.resize(full, 0);
-    }
-    put_words(&mut index_words, &[end, 0, data_end as u32]);
-    for (to, from) in bytes.iter_mut().skip(index).zip(index_words) {
-        *to = from;
+        bytes.resize(end, 0);
     }
     bytes
 }
