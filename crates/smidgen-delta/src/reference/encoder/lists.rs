@@ -55,8 +55,7 @@ pub(super) fn place(
     {
         let map = Correspondence::new(matches, &old.layout, &new.image.layout);
         let judge = Judge { old: File { bytes: old_bytes, image: old }, new, matches, map: &map };
-        let is_unwound = |pair: &&Pair| matches!(pair.old.kind, ListKind::Unwinding { .. });
-        let both: Vec<Pair> = pairs.iter().filter(is_unwound).chain(starts(&pairs)).copied().collect();
+        let both: Vec<Pair> = pairs.iter().filter(|pair| pair.is_of_functions()).copied().collect();
         let mut left = pairs;
         if both.len() == 2
             && let Some(made) = judge.best(&both)?
@@ -87,8 +86,16 @@ pub(super) fn place(
     Ok(())
 }
 
-fn starts(pairs: &[Pair]) -> impl Iterator<Item = &Pair> {
-    pairs.iter().filter(|pair| pair.old.kind == ListKind::Starts)
+impl Pair {
+    /// Whether there is more than one way to lay its table out.
+    fn has_style(&self) -> bool {
+        matches!(self.old.kind, ListKind::Unwinding { .. })
+    }
+
+    /// Whether it is one of two that list functions, and can be one list.
+    fn is_of_functions(&self) -> bool {
+        self.has_style() || self.old.kind == ListKind::Starts
+    }
 }
 
 /// Lists of the same kind in both files, the first of each kind, by place in the old one.
@@ -137,7 +144,8 @@ impl Judge<'_> {
         }
         let mut least = pairs.iter().map(|pair| self.price_of_matches(&pair.new)).sum();
         let mut best = None;
-        for tight in [false, true] {
+        let styles: &[bool] = if pairs.iter().any(Pair::has_style) { &[false, true] } else { &[false] };
+        for tight in styles.iter().copied() {
             let made: Vec<Made> = pairs.iter().map(|pair| self.made(pair, tight)).collect();
             if let Some(price) = self.price(&made)?
                 && price < least
