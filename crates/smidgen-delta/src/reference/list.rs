@@ -60,19 +60,6 @@ impl Packed {
         }
     }
 
-    /// Bytes that unpacking, correcting and packing allocate, for a table of so many bytes in the old file.
-    fn memory(&self, old_len: u64) -> u64 {
-        // Old entries twice while two tables are made one list; then new ones, twice while one is packed, and how often
-        // each way occurs.
-        const OLD: u64 = 28;
-        const NEW: u64 = 36;
-        const { assert!(size_of::<Entry>() == 12 && size_of::<Order>() == 8) };
-        let tables = old_len.saturating_add(self.len).saturating_mul(2);
-        [(self.most(old_len), OLD), (self.most(self.len), NEW)]
-            .into_iter()
-            .fold(tables, |sum, (count, each)| sum.saturating_add(count.saturating_mul(each)))
-    }
-
     /// What a table of a file lists.
     fn unpack(&self, bytes: &[u8], side: Side) -> List {
         let plain = |addresses: Vec<u32>| {
@@ -115,6 +102,22 @@ impl Packed {
     }
 }
 
+/// Bytes that unpacking, correcting and packing a list allocates.
+fn memory(group: &[(&Region, &Packed)]) -> u64 {
+    const { assert!(size_of::<Entry>() == 12 && size_of::<Order>() == 8) };
+    // Of an old address, first the number and its entry, then the entry and its place in the order; of a new one the
+    // entry. Where there are two tables, or pages, also the entries of both tables as one; those of the pages, and how often
+    // each way occurs.
+    let is_plain = group.iter().all(|(_, packed)| packed.style().is_none());
+    let (old, new) = if is_plain { (24, 12) } else { (28, 36) };
+    group.iter().fold(0, |sum: u64, (region, packed)| {
+        let tables = region.len.saturating_add(packed.len).saturating_mul(2);
+        let entries = packed.most(region.len).saturating_mul(old);
+        let entries = entries.saturating_add(packed.most(packed.len).saturating_mul(new));
+        sum.saturating_add(tables).saturating_add(entries)
+    })
+}
+
 /// Regions that share a list: one, or one of unwinding and one of starts behind it.
 fn groups(regions: &[Region], old_size: u64) -> impl Iterator<Item = Vec<(&Region, &Packed)>> {
     let mut left = ROOM.saturating_add(sorted::spare(regions, old_size));
@@ -134,10 +137,7 @@ fn groups(regions: &[Region], old_size: u64) -> impl Iterator<Item = Vec<(&Regio
                 group.push(starts);
                 next = all.next();
             }
-            let needs = group
-                .iter()
-                .fold(0, |sum: u64, (region, packed)| sum.saturating_add(packed.memory(region.len)));
-            if let Some(rest) = left.checked_sub(needs) {
+            if let Some(rest) = left.checked_sub(memory(&group)) {
                 left = rest;
                 return Some(group);
             }
@@ -550,15 +550,15 @@ mod tests {
             Region { start, len, rule }
         };
         let regions = [
-            region(0, 10_000, Packing::Starts, 10_000),
-            region(20_000, 10_000, Packing::Starts, 10_001),
+            region(0, 15_000, Packing::Starts, 15_000),
+            region(20_000, 15_000, Packing::Starts, 15_001),
             region(40_000, 100, Packing::Blocks, u64::MAX),
             region(50_000, 8, Packing::Blocks, 77),
         ];
-        // 28 and 36 for each address, and twice each table, from a mebibyte.
-        assert_eq!(len(&regions, 0), 10_077);
-        assert_eq!(len(&regions[1..], 0), 10_078);
+        // 24 and 12 for each address, and twice each table, from a mebibyte.
+        assert_eq!(len(&regions, 0), 15_077);
+        assert_eq!(len(&regions[1..], 0), 15_078);
         // An old file of a mebibyte has 384 KiB more.
-        assert_eq!(len(&regions, 1 << 20), 20_078);
+        assert_eq!(len(&regions, 1 << 20), 30_078);
     }
 }

@@ -35,7 +35,6 @@ pub(super) struct Wanted<'a> {
 }
 
 /// What came of it.
-#[derive(Default)]
 pub(super) struct Corrected {
     pub(super) entries: Vec<Entry>,
     /// Entries that were not foreseen.
@@ -106,7 +105,7 @@ impl Corrections {
         guesses: impl Iterator<Item = Guess>,
         wanted: Wanted<'_>,
     ) -> Corrected {
-        let mut made = Corrected::default();
+        let mut made = Corrected { entries: Vec::with_capacity(wanted.most), missed: 0 };
         // The last answers to whether the address is as foreseen, the last one in the lowest bit: a one is no.
         let mut history = 0_usize;
         let mut kept = false;

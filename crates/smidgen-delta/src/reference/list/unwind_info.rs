@@ -81,6 +81,7 @@ pub(super) fn unpack(bytes: &[u8], most: usize) -> List {
     let Some([_, commons, common_count, personalities, personality_count, index, count]) = head(bytes) else {
         return list;
     };
+    list.entries.reserve_exact(most);
     list.others = words(bytes, personalities, personality_count).collect();
     let common: Vec<u32> = words(bytes, commons, common_count.min(WAYS)).collect();
     for page in 0..count {

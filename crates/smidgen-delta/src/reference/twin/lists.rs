@@ -48,8 +48,12 @@ impl Lists {
                 && matches!(rest[1].1.packing, Packing::Starts);
             let (group, others) = rest.split_at(if is_pair { 2 } else { 1 });
             rest = others;
+            let is_unwound = matches!(group[0].1.packing, Packing::Unwinding { .. });
+            let (old_each, new_each) = if is_unwound { (28, 36) } else { (24, 12) };
             let needs = |(region, packed): &(&Region, &Packed)| {
-                2 * (region.len + packed.len) + 28 * most(packed, region.len) + 36 * most(packed, packed.len)
+                2 * (region.len + packed.len)
+                    + old_each * most(packed, region.len)
+                    + new_each * most(packed, packed.len)
             };
             let needs: u64 = group.iter().map(needs).sum();
             if needs > room {
