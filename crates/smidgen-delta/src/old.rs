@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// Bytes of a line.
-const LINE: usize = 512;
+const LINE: usize = 1024;
 
 /// Lines kept: line `n` of the file in slot `n % SLOTS`.
-const SLOTS: u64 = 2048;
+const SLOTS: u64 = 4096;
 
 /// Lines read at once when the one before was the last that was missing.
 const READ_AHEAD: u64 = 8;
@@ -28,8 +28,11 @@ const READ_AHEAD: u64 = 8;
 /// Reads of this many bytes or more that miss the block go to the file directly.
 const DIRECT: usize = 4096;
 
-/// Bytes of the cache. A file that is no longer is held whole instead.
+/// Bytes of the cache. What a patch never touches of it is never allocated.
 const CACHE: usize = SLOTS as usize * LINE;
+
+/// A file that is no longer is held whole instead.
+const WHOLE: usize = 1 << 20;
 
 /// How far the digest runs ahead to a place that is wanted: so many times the bytes that are wanted there. What it
 /// passes over must be read again if it is wanted later, so a few bytes far away must not draw it there.
@@ -63,7 +66,7 @@ impl<'a> OldFile<'a> {
     pub(crate) fn new(source: &'a dyn ReadAt) -> Self {
         let size = source.size();
         let len = usize::try_from(size).unwrap_or(usize::MAX);
-        let (block, slots) = if len <= CACHE { (len, 0) } else { (BLOCK, SLOTS as usize) };
+        let (block, slots) = if len <= WHOLE { (len, 0) } else { (BLOCK, SLOTS as usize) };
         Self {
             source,
             size,
