@@ -1,7 +1,6 @@
 //! Runs the peers beside us on pairs of real builds: one process per measurement, every patch proven by applying it.
 
 mod document;
-mod job;
 mod peer;
 mod plot;
 mod probe;
@@ -37,15 +36,9 @@ enum Command {
 
 #[allow(clippy::print_stderr, reason = "the one place where a failure is told")]
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1);
-    // A job is measured from its start: nothing comes before it that is not its own.
-    let outcome = if words.next().is_some_and(|word| word == job::WORD) {
-        job::run(words).map(|()| ExitCode::SUCCESS)
-    } else {
-        match Arguments::parse().command {
-            Command::Run(arguments) => run::run(&arguments),
-            Command::Probe { command } => probe::run(&command),
-        }
+    let outcome = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Probe { command } => probe::run(&command),
     };
     match outcome {
         Ok(code) => code,

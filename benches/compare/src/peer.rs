@@ -5,8 +5,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::job;
-
 /// One codec at its strongest known setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Peer {
@@ -50,7 +48,7 @@ enum Origin {
     Program { name: &'static str, package: &'static str },
     /// The Python package `hdiffpatch`, driven by a few lines of Python.
     Python,
-    /// A library inside this program.
+    /// A library, in a small program of ours.
     Library,
 }
 
@@ -237,11 +235,21 @@ impl Peer {
                 | Self::OursReference,
                 _,
             ) => {
-                command = job::command(self, verb, files)?;
+                command = Command::new(job()?);
+                match verb {
+                    Verb::Diff => command.arg("diff").arg(self.name()).args([old, patch, new]),
+                    Verb::Apply => command.arg("apply").arg(self.name()).args([old, patch, rebuilt]),
+                };
             }
         }
         Ok(command)
     }
+}
+
+/// The program beside this one that does the work of libraries.
+fn job() -> Result<PathBuf> {
+    let job = format!("smidgen-compare-job{}", std::env::consts::EXE_SUFFIX);
+    Ok(std::env::current_exe()?.with_file_name(job))
 }
 
 fn size(path: &Path) -> Result<u64> {

@@ -1,58 +1,74 @@
-//! One diff or apply of a peer that is a library, in a process of its own: files in, files out, nothing else.
+//! One diff or apply of a peer that is a library, in a process of its own: files in, files out, nothing else. A program by
+//! itself, because one that also reads arguments and draws plots takes twice as long to start as the peers that are programs.
 //!
 //! Every library gets its input the same way: whole files where it takes slices, the open file where it takes a reader.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Cursor, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use smidgen_delta::diff::DiffOptions;
 use smidgen_delta::full::{self, Expected, FullOptions};
 use smidgen_delta::{Codec, Digest, Limits, Patch, ReadAt};
 
-use crate::peer::{Files, Peer, Verb};
-
-/// The word that starts a job; what to do, the peer and three files follow.
-pub(crate) const WORD: &str = "job";
-
-/// The command that has this program do the job.
-pub(crate) fn command(peer: Peer, verb: Verb, files: &Files) -> Result<Command> {
-    let (verb, new) = match verb {
-        Verb::Diff => ("diff", &files.new),
-        Verb::Apply => ("apply", &files.rebuilt),
-    };
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args([WORD, verb, peer.name()]).args([&files.old, &files.patch, new]);
-    Ok(command)
+/// A peer that is a library.
+#[derive(Clone, Copy)]
+enum Library {
+    Full,
+    Qbsdiff,
+    BidiffZstd,
+    Ours(Codec),
 }
 
-/// Does the job that the words after [`WORD`] say.
-pub(crate) fn run(words: impl Iterator<Item = OsString>) -> Result<()> {
-    let words: Vec<OsString> = words.collect();
-    let [verb, peer, old, patch, new] = &words[..] else { bail!("expected five words, found {words:?}") };
-    let named = |other: &Peer| *peer == *other.name();
-    let peer = Peer::ALL.into_iter().find(named).with_context(|| format!("no peer is called {peer:?}"))?;
+impl Library {
+    /// By the name that the comparison has for it.
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "full" => Self::Full,
+            "qbsdiff" => Self::Qbsdiff,
+            "bidiff-zstd" => Self::BidiffZstd,
+            ours => Self::Ours(ours.strip_prefix("ours-")?.parse().ok()?),
+        })
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the one place where a failure is told")]
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what the words say: `diff` or `apply`, the library, three files.
+fn run() -> Result<()> {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    let [verb, name, old, patch, new] = &words[..] else { bail!("expected five words, found {words:?}") };
+    let library = name.to_str().and_then(Library::of);
+    let library = library.with_context(|| format!("no library is called {name:?}"))?;
     let (old, patch, new) = (Path::new(old), Path::new(patch), Path::new(new));
     match verb.to_str() {
-        Some("diff") => diff(peer, old, new, patch),
-        Some("apply") => apply(peer, old, patch, new),
+        Some("diff") => diff(library, old, new, patch),
+        Some("apply") => apply(library, old, patch, new),
         _ => bail!("{verb:?} is nothing that a peer does"),
     }
 }
 
-fn diff(peer: Peer, old: &Path, new: &Path, patch: &Path) -> Result<()> {
+fn diff(library: Library, old: &Path, new: &Path, patch: &Path) -> Result<()> {
     let new = read(new)?;
-    let bytes = match peer {
-        Peer::Full => {
+    let bytes = match library {
+        Library::Full => {
             write(&beside(patch), format!("{} {}", new.len(), Digest::of(&new)).as_bytes())?;
             full::compress(&new, &FullOptions::default())?
         }
-        Peer::Qbsdiff => {
+        Library::Qbsdiff => {
             let old = read(old)?;
             let mut bytes = Vec::new();
             qbsdiff::Bsdiff::new(&old, &new)
@@ -61,16 +77,13 @@ fn diff(peer: Peer, old: &Path, new: &Path, patch: &Path) -> Result<()> {
                 .compare(Cursor::new(&mut bytes))?;
             bytes
         }
-        Peer::BidiffZstd => {
+        Library::BidiffZstd => {
             let old = read(old)?;
             let mut stream = Vec::new();
             bidiff::simple_diff(&old, &new, &mut stream)?;
             zstd::bulk::compress(&stream, 22)?
         }
-        Peer::OursBidiff => ours(&read(old)?, &new, Codec::Bidiff)?,
-        Peer::OursClassic => ours(&read(old)?, &new, Codec::Classic)?,
-        Peer::OursReference => ours(&read(old)?, &new, Codec::Reference)?,
-        foreign => bail!("{} is no library", foreign.name()),
+        Library::Ours(codec) => ours(&read(old)?, &new, codec)?,
     };
     write(patch, &bytes)
 }
@@ -81,31 +94,30 @@ fn ours(old: &[u8], new: &[u8], codec: Codec) -> Result<Vec<u8>> {
     Ok(smidgen_delta::diff::diff(old, new, &options)?)
 }
 
-fn apply(peer: Peer, old: &Path, patch: &Path, new: &Path) -> Result<()> {
+fn apply(library: Library, old: &Path, patch: &Path, new: &Path) -> Result<()> {
     let file = File::create(new).with_context(|| format!("failed to create {}", new.display()))?;
     let mut out = BufWriter::with_capacity(1 << 16, file);
-    match peer {
-        Peer::Full => {
+    match library {
+        Library::Full => {
             // A client knows both from signed metadata; here the diff left them beside the patch.
             let expected = fs::read_to_string(beside(patch))?;
             let (size, digest) = expected.split_once(' ').context("failed to understand what is expected")?;
             let expected = Expected { size: size.parse()?, digest: digest.parse()? };
             full::expand(BufReader::new(open(patch)?), &mut out, expected, &Limits::default())?;
         }
-        Peer::Qbsdiff => {
+        Library::Qbsdiff => {
             let (old, patch) = (read(old)?, read(patch)?);
             qbsdiff::Bspatch::new(&patch)?.apply(&old, &mut out)?;
         }
-        Peer::BidiffZstd => {
+        Library::BidiffZstd => {
             let old = Cursor::new(read(old)?);
             let stream = zstd::Decoder::new(open(patch)?)?;
             io::copy(&mut bipatch::Reader::new(stream, old)?, &mut out)?;
         }
-        Peer::OursBidiff | Peer::OursClassic | Peer::OursReference => {
+        Library::Ours(_) => {
             let old = FileInPlace::open(old)?;
             Patch::open(FileInPlace::open(patch)?, &Limits::default())?.apply(&old, &mut out)?;
         }
-        foreign => bail!("{} is no library", foreign.name()),
     }
     Ok(out.flush()?)
 }
