@@ -40,6 +40,9 @@ pub(crate) const WINDOW_LOG: u8 = 23;
 pub(crate) enum Strength {
     /// zstd's level 1: a first estimate at next to no cost.
     Quick,
+    /// Level 18: what is strong enough for short sections of like things, where level 22 finds nothing more in half as
+    /// much time again.
+    Parts,
     /// The strongest that pays: level 22.
     Full,
 }
@@ -51,6 +54,7 @@ pub(crate) fn pack(kind: SectionKind, raw: &[u8], strength: Strength) -> Result<
     let window_log = section_window_log(raw.len() as u64, WINDOW_LOG);
     let level = match strength {
         Strength::Quick => 1,
+        Strength::Parts => 18,
         Strength::Full => 22,
     };
     let mut bytes = Vec::with_capacity(zstd_safe::compress_bound(raw.len()));

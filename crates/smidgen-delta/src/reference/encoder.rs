@@ -216,7 +216,7 @@ fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<V
             }
             (Scope::Extra, ExtraStream::Parted(parts)) => {
                 let parts = Part::SECTIONS.into_iter().zip(parts.parts);
-                parts.map(|(kind, raw)| pack(kind, &raw, Strength::Full).ok()).collect::<Option<_>>()?
+                parts.map(|(kind, raw)| pack(kind, &raw, Strength::Parts).ok()).collect::<Option<_>>()?
             }
             _ => vec![
                 section(SectionKind::References, seen.references, streams.references),
