@@ -20,16 +20,13 @@ use crate::{
 const LINE: usize = 1024;
 
 /// Lines kept: line `n` of the file in slot `n % SLOTS`.
-const SLOTS: u64 = 4096;
+const SLOTS: usize = 4096;
 
 /// Lines read at once when the one before was the last that was missing.
 const READ_AHEAD: u64 = 8;
 
 /// Reads of this many bytes or more that miss the block go to the file directly.
 const DIRECT: usize = 4096;
-
-/// Bytes of the cache. What a patch never touches of it is never allocated.
-const CACHE: usize = SLOTS as usize * LINE;
 
 /// A file that is no longer is held whole instead.
 const WHOLE: usize = 1 << 20;
@@ -38,8 +35,18 @@ const WHOLE: usize = 1 << 20;
 /// passes over must be read again if it is wanted later, so a few bytes far away must not draw it there.
 const RUN_AHEAD: u64 = 16;
 
-/// Bytes of all buffers, the table of what the cache holds included.
-pub(crate) const OLD_BUFFER: usize = CACHE + SLOTS as usize * size_of::<u64>() + BLOCK + BlockHasher::MEMORY;
+/// Bytes of all buffers for a file of this size, the table of what the cache holds included.
+pub(crate) fn memory(size: u64) -> u64 {
+    let (block, slots) = buffers(size);
+    let lines = slots.saturating_mul(LINE.saturating_add(size_of::<u64>()));
+    block.saturating_add(lines).saturating_add(BlockHasher::MEMORY) as u64
+}
+
+/// Bytes that are digested at once, and lines in the cache. There are no more lines than the file has.
+fn buffers(size: u64) -> (usize, usize) {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if size <= WHOLE { (size, 0) } else { (BLOCK, size.div_ceil(LINE).min(SLOTS)) }
+}
 
 /// A slot that holds nothing: no file has that many lines.
 const EMPTY: u64 = u64::MAX;
@@ -65,8 +72,7 @@ pub(crate) struct OldFile<'a> {
 impl<'a> OldFile<'a> {
     pub(crate) fn new(source: &'a dyn ReadAt) -> Self {
         let size = source.size();
-        let len = usize::try_from(size).unwrap_or(usize::MAX);
-        let (block, slots) = if len <= WHOLE { (len, 0) } else { (BLOCK, SLOTS as usize) };
+        let (block, slots) = buffers(size);
         Self {
             source,
             size,

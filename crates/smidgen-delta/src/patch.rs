@@ -7,7 +7,7 @@ use crate::{
     Account, ApplyError, Codec, Digest, Header, Inspection, Limits, ParseError, ReadAt, SectionHeader,
     SectionKind, codec,
     header::max_header_len,
-    old::{OLD_BUFFER, OldFile},
+    old::{self, OldFile},
     output::{OUTPUT_BUFFER, Output},
     reference::{self, Decoder},
     section::{Section, section_memory},
@@ -186,8 +186,8 @@ impl<'a> Sections<'a> {
 
 /// See [`Header::apply_memory`].
 pub(crate) fn apply_memory(header: &Header) -> u64 {
-    let buffers = [OLD_BUFFER, OUTPUT_BUFFER, codec::SCRATCH];
-    let fixed = buffers.into_iter().fold(0_u64, |sum, bytes| sum.saturating_add(bytes as u64));
+    let buffers = [OUTPUT_BUFFER as u64, codec::SCRATCH as u64];
+    let fixed = buffers.into_iter().fold(old::memory(header.old_size), u64::saturating_add);
     let packed = |is_packed: fn(SectionKind) -> bool| {
         let packed = header.sections.iter().filter(|section| is_packed(section.kind));
         packed

@@ -106,7 +106,7 @@ fn the_same_files_make_the_same_patch_with_any_number_of_threads() {
 }
 
 #[test]
-fn apply_allocates_what_the_header_says_and_limits_hold() {
+fn a_patch_that_declares_more_memory_than_the_limit_is_refused() {
     let (old, new) = pair(300);
     let patch = reference_patch(&old, &new);
     let opened = Patch::open(&patch[..], &Limits::default()).unwrap();

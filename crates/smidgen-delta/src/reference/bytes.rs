@@ -23,7 +23,7 @@ pub(crate) struct Bytes {
     nibbles: Nibbles,
 }
 
-/// How large a model is, and how much work it does.
+/// How large a model is, and what it trusts.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
     /// Logarithm of the number of slots.

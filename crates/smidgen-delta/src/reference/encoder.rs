@@ -234,6 +234,7 @@ fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<V
 /// Whether so many extra bytes are much of a file: models of each of them would then take longer to read than a patch of
 /// bsdiff does.
 fn is_much(extra: u64, new_size: u64) -> bool {
+    // So few take little time whichever way.
     const LITTLE: u64 = 16 << 10;
     extra > LITTLE.max(new_size / 4)
 }

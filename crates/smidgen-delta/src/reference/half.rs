@@ -17,7 +17,7 @@ pub(super) const ONE: u16 = 1 << 15;
 
 /// A context that was never seen.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
-pub(super) const FRESH: Lanes = {
+const FRESH: Lanes = {
     let mut lanes = [0; 16];
     let mut lane = 1;
     while lane < 16 {
@@ -29,7 +29,7 @@ pub(super) const FRESH: Lanes = {
 
 /// For each symbol, the bounds of a context that knows nothing but it.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
-pub(super) const AIMS: [Lanes; 16] = {
+const AIMS: [Lanes; 16] = {
     let mut aims = [[0; 16]; 16];
     let mut symbol = 0;
     while symbol < 16 {
@@ -46,7 +46,7 @@ pub(super) const AIMS: [Lanes; 16] = {
 
 /// For each symbol, the bounds of a context that saw it once: five sevenths of the way.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
-pub(super) const FIRST: [Lanes; 16] = {
+const FIRST: [Lanes; 16] = {
     let mut first = [[0; 16]; 16];
     let mut symbol = 0;
     while symbol < 16 {
@@ -63,7 +63,7 @@ pub(super) const FIRST: [Lanes; 16] = {
 
 /// How far the nth observation moves the bounds, of 65536: less than half. The first is in [`FIRST`].
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed while compiling")]
-pub(super) const RATES: [i16; 256] = {
+const RATES: [i16; 256] = {
     let mut rates = [0; 256];
     let mut n = 1;
     while n < rates.len() {
@@ -106,7 +106,7 @@ pub(super) fn observe(bounds: &mut Lanes, count: Count, symbol: usize) {
 /// probability of what did not come, never beyond the aim; neighbours that are at least two apart stay so, because
 /// the aims are [`GAP`] apart.
 #[inline]
-pub(super) fn learn(bounds: &Lanes, aim: &Lanes, rate: i16) -> Lanes {
+fn learn(bounds: &Lanes, aim: &Lanes, rate: i16) -> Lanes {
     let mut lanes = [0; 16];
     for ((lane, bound), aim) in lanes.iter_mut().zip(bounds).zip(aim) {
         let left = i32::from(aim.wrapping_sub(*bound).cast_signed());

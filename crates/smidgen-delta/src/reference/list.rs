@@ -269,6 +269,11 @@ impl Lists {
     }
 }
 
+/// The word of a table at a place.
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
 /// The list of one table, or of two.
 fn as_one(lists: Vec<List>) -> List {
     lists.into_iter().reduce(|unwinding, starts| merge(unwinding, starts.entries)).unwrap_or_default()

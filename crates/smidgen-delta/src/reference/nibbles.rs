@@ -211,7 +211,6 @@ fn weigh(weight: u16, first: u32, second: u32) -> u16 {
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "test code on small numbers")]
 mod tests {
     use super::*;
-    use crate::reference::half::{AIMS, FIRST, RATES, learn};
 
     fn apart(bounds: &Lanes, gap: u16) {
         for lane in 1..15 {
@@ -223,15 +222,16 @@ mod tests {
     #[test]
     fn bounds_stay_apart_whatever_comes_and_however_they_are_mixed() {
         let mut noise = 1_u64;
-        let mut contexts = [FIRST[3], FIRST[12]];
+        let mut contexts = [[0; 16]; 2];
+        (0..2).for_each(|which| half::observe(&mut contexts[which], Count(0), [3, 12][which]));
         for round in 0..200_000_u32 {
             noise = noise.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(round.into());
             // Long runs of one symbol as well as noise.
             let symbol =
                 if noise >> 60 < 12 { (round >> 12) as usize & 15 } else { (noise >> 40) as usize & 15 };
             let which = (noise >> 33) as usize & 1;
-            let rate = RATES[1 + (noise >> 50) as usize % 250];
-            contexts[which] = learn(&contexts[which], &AIMS[symbol], rate);
+            let count = Count(1 + ((noise >> 50) % 250) as u8);
+            half::observe(&mut contexts[which], count, symbol);
             assert_eq!(contexts[which][0], 0);
             apart(&contexts[which], 2);
             let weight = (64 + (noise >> 20) % 64_936) as u16;

@@ -2,8 +2,8 @@
 //! that zstd packs.
 //!
 //! Instructions are split into streams before they are packed, as executable packers do (Giesen's disassembling filter for
-//! kkrunchy, "x86 code compression in kkrunchy", 2011). Models of every byte make patches that are smaller by a
-//! twentieth, and take ten times as long to read.
+//! kkrunchy, "x86 code compression in kkrunchy", 2011). Models of every byte make patches that are smaller by up
+//! to a twentieth, and take five times as long to read.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{

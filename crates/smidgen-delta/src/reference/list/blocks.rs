@@ -3,7 +3,7 @@
 //! block has a multiple of four bytes.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::Entry;
+use super::{Entry, word};
 
 /// "An address of 64 bits stands there."
 const LONG: u16 = 10 << 12;
@@ -15,10 +15,6 @@ const HEAD: usize = 8;
 /// The most addresses that so many bytes hold.
 pub(super) fn most(len: u64) -> u64 {
     len.wrapping_div(2)
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// The addresses, up to where the list ends or cannot be read. What is no 64-bit address is left out.

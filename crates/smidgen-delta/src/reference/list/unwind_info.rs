@@ -6,7 +6,7 @@
 //! the page's own.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::{Entry, List};
+use super::{Entry, List, word};
 
 /// The most common ways.
 const COMMON: usize = 127;
@@ -63,10 +63,6 @@ pub(crate) fn end(bytes: &[u8]) -> u32 {
 
 fn half(bytes: &[u8], at: usize) -> Option<usize> {
     Some(usize::from(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?)))
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// So many words from `at` on.
