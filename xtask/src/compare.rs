@@ -66,10 +66,23 @@ fn missing(given: &[OsString]) -> Vec<&'static str> {
 
 /// Builds the program and returns its path. It is started by path, because its peers' cost must not include cargo's.
 fn build() -> Result<PathBuf> {
-    workspace::run(&mut workspace::cargo(["build", "--quiet", "--release", "--package", "smidgen-compare"]))?;
-    let target =
+    let mut command = workspace::cargo(["build", "--quiet", "--release", "--package", "smidgen-compare"]);
+    let mut target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace::root().join("target"), PathBuf::from);
+    if let Some(triple) = static_triple() {
+        // Named, so that the flags are not those of build scripts and macros too.
+        command.args(["--target", &triple]).env("RUSTFLAGS", "-C target-feature=+crt-static");
+        target.push(triple);
+    }
+    workspace::run(&mut command)?;
     Ok(target.join("release").join(format!("smidgen-compare{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// The target to link the libraries' jobs statically for, where it makes a difference: a Rust program on glibc loads a library
+/// for unwinding that peers in C do without, a tenth of what applying a patch of a small program costs.
+fn static_triple() -> Option<String> {
+    cfg!(all(target_os = "linux", target_env = "gnu"))
+        .then(|| format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use smidgen_client::Disk;
 use tempfile::NamedTempFile;
 
 use crate::exit::Exit;
@@ -34,6 +35,13 @@ impl NewFile {
             .tempfile_in(folder)
             .with_context(|| format!("failed to make a file in {}", folder.display()))?;
         Ok(Self { writer: BufWriter::with_capacity(1 << 16, file), path: path.to_owned() })
+    }
+
+    /// Sets room on the disk aside for the `len` bytes that will be written.
+    pub(crate) fn reserve(&self, len: u64) -> Result<()> {
+        let file = self.writer.get_ref().as_file();
+        Disk::reserve(file, len)
+            .with_context(|| format!("failed to make room for {len} bytes of {}", self.path.display()))
     }
 
     /// Makes the file appear, on the disk as well, with the permissions given or those of any file made anew.

@@ -87,7 +87,8 @@ impl Work {
 
     fn make(&self, blob: &Path, unfinished: &Path) -> Result<(), Error> {
         self.folder.require_space(self.plan.size().saturating_add(self.spare_space))?;
-        let file = self.folder.create(unfinished)?;
+        let mut file = self.folder.create(unfinished)?;
+        file.reserve(self.plan.size()).map_err(|source| step("make room for", unfinished, source))?;
         let output =
             Output { file, sha256: Sha256::new(), len: 0, size: self.plan.size(), observer: &*self.observer };
         let mut output = BufWriter::with_capacity(WRITE_LEN, output);

@@ -129,6 +129,13 @@ impl<T: ReadAt + Send + Sync> ReadFile for T {}
 
 /// A file opened for writing.
 pub trait WriteFile: Write + Send {
+    /// Sets `len` bytes aside that will be written from here on, so that a disk which others fill meanwhile is found full
+    /// now and not in the middle. Where the file system cannot, nothing happens.
+    ///
+    /// # Errors
+    /// What the system says; no room is [`io::ErrorKind::StorageFull`].
+    fn reserve(&mut self, len: u64) -> io::Result<()>;
+
     /// Makes what was written durable.
     ///
     /// # Errors

@@ -16,14 +16,9 @@ use crate::{
     digest::{BLOCK, Block, BlockHasher},
 };
 
-/// Bytes of a line.
-const LINE: usize = 1024;
+use self::lines::Lines;
 
-/// Lines kept: line `n` of the file in slot `n % SLOTS`.
-const SLOTS: usize = 4096;
-
-/// Lines read at once when the one before was the last that was missing.
-const READ_AHEAD: u64 = 8;
+mod lines;
 
 /// Reads of this many bytes or more that miss the block go to the file directly.
 const DIRECT: usize = 4096;
@@ -35,21 +30,19 @@ const WHOLE: usize = 1 << 20;
 /// passes over must be read again if it is wanted later, so a few bytes far away must not draw it there.
 const RUN_AHEAD: u64 = 16;
 
-/// Bytes of all buffers for a file of this size, the table of what the cache holds included.
+/// Bytes of all buffers for a file of this size.
 pub(crate) fn memory(size: u64) -> u64 {
     let (block, slots) = buffers(size);
-    let lines = slots.saturating_mul(LINE.saturating_add(size_of::<u64>()));
-    block.saturating_add(lines).saturating_add(BlockHasher::MEMORY) as u64
+    block.saturating_add(lines::memory(slots)).saturating_add(BlockHasher::MEMORY) as u64
 }
 
-/// Bytes that are digested at once, and lines in the cache. There are no more lines than the file has.
+/// Bytes that are digested at once, and lines in the cache.
 fn buffers(size: u64) -> (usize, usize) {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    if size <= WHOLE { (size, 0) } else { (BLOCK, size.div_ceil(LINE).min(SLOTS)) }
+    match usize::try_from(size) {
+        Ok(size) if size <= WHOLE => (size, 0),
+        _ => (BLOCK, lines::slots(size)),
+    }
 }
-
-/// A slot that holds nothing: no file has that many lines.
-const EMPTY: u64 = u64::MAX;
 
 /// The old file, digested while it is read.
 pub(crate) struct OldFile<'a> {
@@ -62,11 +55,9 @@ pub(crate) struct OldFile<'a> {
     digested: u64,
     /// What the hasher said of that block.
     seen: Option<Block>,
-    lines: Box<[u8]>,
-    /// The line each slot holds.
-    held: Box<[u64]>,
-    /// The line after the last that was read from the file.
-    next: u64,
+    lines: Lines,
+    /// Whether the block is the whole file.
+    is_small: bool,
 }
 
 impl<'a> OldFile<'a> {
@@ -81,9 +72,8 @@ impl<'a> OldFile<'a> {
             block_start: 0,
             digested: 0,
             seen: None,
-            lines: vec![0; slots.saturating_mul(LINE)].into_boxed_slice(),
-            held: vec![EMPTY; slots].into_boxed_slice(),
-            next: EMPTY,
+            lines: Lines::new(slots),
+            is_small: slots == 0,
         }
     }
 
@@ -136,26 +126,13 @@ impl<'a> OldFile<'a> {
         if out.len() >= DIRECT {
             return self.source.read_exact_at(out, offset);
         }
-        let (mut rest, mut offset) = (out, offset);
-        while !rest.is_empty() {
-            let skip = usize::try_from(offset & (LINE as u64).wrapping_sub(1)).unwrap_or_default();
-            let line = self.line(offset.checked_div(LINE as u64).unwrap_or_default())?;
-            let bytes = line.get(skip..).filter(|bytes| !bytes.is_empty());
-            let bytes = bytes.ok_or(io::ErrorKind::UnexpectedEof)?;
-            let len = bytes.len().min(rest.len());
-            let (filled, unfilled) = rest.split_at_mut(len);
-            filled.copy_from_slice(bytes.get(..len).unwrap_or_default());
-            rest = unfilled;
-            offset = offset.saturating_add(len as u64);
-        }
-        Ok(())
+        self.lines.read(self.source, out, offset)
     }
 
     /// Brings the digest's block to `offset`, where `len` bytes are wanted, if it lies ahead and not too far; false if
     /// the block is elsewhere then.
     fn reach(&mut self, offset: u64, len: usize) -> io::Result<bool> {
-        let is_small = self.held.is_empty();
-        let ahead = if is_small { u64::MAX } else { RUN_AHEAD.saturating_mul(len as u64) };
+        let ahead = if self.is_small { u64::MAX } else { RUN_AHEAD.saturating_mul(len as u64) };
         if offset < self.block_start || offset >= self.digested.saturating_add(ahead).min(self.size) {
             return Ok(false);
         }
@@ -180,31 +157,6 @@ impl<'a> OldFile<'a> {
             self.digested = self.digested.saturating_add(bytes.len() as u64);
         }
         Ok(())
-    }
-
-    /// The bytes of a line; fewer than [`LINE`] at the end of the file.
-    fn line(&mut self, line: u64) -> io::Result<&[u8]> {
-        let slots = self.held.len() as u64;
-        let slot = usize::try_from(line.checked_rem(slots).unwrap_or_default()).unwrap_or_default();
-        let start = slot.saturating_mul(LINE);
-        if self.held.get(slot) != Some(&line) {
-            let ahead = if line == self.next { READ_AHEAD.min(slots.saturating_sub(slot as u64)) } else { 1 };
-            let len = self.len_of(line, ahead);
-            let held = self.held.iter_mut().skip(slot).zip(line..).take(len.div_ceil(LINE));
-            let bytes = self.lines.get_mut(start..start.saturating_add(len)).unwrap_or_default();
-            self.next = line.saturating_add(ahead);
-            // A read that fails ends the apply: what the slots hold then does not matter.
-            held.for_each(|(held, line)| *held = line);
-            self.source.read_exact_at(bytes, line.saturating_mul(LINE as u64))?;
-        }
-        let end = start.saturating_add(self.len_of(line, 1));
-        Ok(self.lines.get(start..end).unwrap_or_default())
-    }
-
-    /// Bytes the file has in `count` lines from `line` on.
-    fn len_of(&self, line: u64, count: u64) -> usize {
-        let left = self.size.saturating_sub(line.saturating_mul(LINE as u64));
-        usize::try_from(count.saturating_mul(LINE as u64).min(left)).unwrap_or_default()
     }
 }
 

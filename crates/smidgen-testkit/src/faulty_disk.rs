@@ -151,6 +151,11 @@ impl Write for FaultyFile {
 }
 
 impl WriteFile for FaultyFile {
+    fn reserve(&mut self, len: u64) -> io::Result<()> {
+        self.fault.step()?;
+        if self.fault.damage == Damage::ClaimSpace { Ok(()) } else { self.file.reserve(len) }
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.fault.step()?;
         self.file.sync()

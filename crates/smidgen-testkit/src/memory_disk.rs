@@ -391,6 +391,13 @@ impl Write for NewFile {
 }
 
 impl WriteFile for NewFile {
+    // Nobody else writes here: what there is room for now there is room for later.
+    fn reserve(&mut self, len: u64) -> io::Result<()> {
+        let image = self.disk.change()?;
+        let room = image.capacity.saturating_sub(image.used());
+        if len <= room { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         let mut image = self.disk.change()?;
         if let Some(file) = image.files.get_mut(&self.inode) {

@@ -103,6 +103,7 @@ fn apply(library: Library, old: &Path, patch: &Path, new: &Path) -> Result<()> {
             let expected = fs::read_to_string(beside(patch))?;
             let (size, digest) = expected.split_once(' ').context("failed to understand what is expected")?;
             let expected = Expected { size: size.parse()?, digest: digest.parse()? };
+            reserve(out.get_ref(), expected.size)?;
             full::expand(BufReader::new(open(patch)?), &mut out, expected, &Limits::default())?;
         }
         Library::Qbsdiff => {
@@ -116,10 +117,25 @@ fn apply(library: Library, old: &Path, patch: &Path, new: &Path) -> Result<()> {
         }
         Library::Ours(_) => {
             let old = FileInPlace::open(old)?;
-            Patch::open(FileInPlace::open(patch)?, &Limits::default())?.apply(&old, &mut out)?;
+            let patch = Patch::open(FileInPlace::open(patch)?, &Limits::default())?;
+            reserve(out.get_ref(), patch.header().new_size)?;
+            patch.apply(&old, &mut out)?;
         }
     }
     Ok(out.flush()?)
+}
+
+/// Sets room on the disk aside, as `smidgen apply` and the client do where they know what will be written.
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, len: u64) -> Result<()> {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, i64::try_from(len)?)
+        .context("failed to make room")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reserve(_file: &File, _len: u64) -> Result<()> {
+    Ok(())
 }
 
 /// A file read where it lies, so that a large one costs no memory.

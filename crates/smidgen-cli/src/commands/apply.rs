@@ -65,6 +65,7 @@ impl Apply {
         let old = open(&self.old)?;
         let permissions = std::fs::metadata(&self.old)?.permissions();
         let mut new = NewFile::create(&self.new, &[&self.old, &self.patch])?;
+        new.reserve(patch.header().new_size)?;
         let applied = patch.apply(&&*old, &mut new)?;
         new.publish(Some(permissions))?;
         Ok(Report {

@@ -170,6 +170,20 @@ async fn a_disk_that_is_really_full() {
     }
 }
 
+#[test]
+fn room_on_a_disk_is_set_aside_before_it_is_written() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("small");
+    let Some(_mounted) = Mounted::tmpfs(&dir, "size=256k") else { return };
+    let mut file = Disk.create(&dir.join("build")).unwrap();
+    let error = file.reserve(1 << 20).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    file.reserve(200_000).unwrap();
+    assert!(Disk.space(&dir).unwrap() < 80_000, "others find it gone");
+    file.write_all(b"short").unwrap();
+    assert_eq!(Disk.facts(&dir.join("build")).unwrap().unwrap().size, 5);
+}
+
 #[tokio::test]
 async fn a_disk_that_is_really_read_only() {
     let root = tempfile::tempdir().unwrap();
