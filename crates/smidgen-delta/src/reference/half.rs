@@ -94,12 +94,12 @@ pub(super) fn known(bounds: &Lanes, count: Count) -> &Lanes {
     if count.0 == 0 { &FRESH } else { bounds }
 }
 
-/// Moves bounds towards those of the symbol that came.
+/// Bounds after the symbol that came: moved towards those that it alone would have.
 #[inline]
 #[allow(clippy::indexing_slicing, reason = "tables of 16 and 256, indices of four and eight bits")]
-pub(super) fn observe(bounds: &mut Lanes, count: Count, symbol: usize) {
-    let from = if count.0 == 0 { &FIRST[symbol & 15] } else { &*bounds };
-    *bounds = learn(from, &AIMS[symbol & 15], RATES[usize::from(count.0)]);
+pub(super) fn observe(bounds: &Lanes, count: Count, symbol: usize) -> Lanes {
+    let from = if count.0 == 0 { &FIRST[symbol & 15] } else { bounds };
+    learn(from, &AIMS[symbol & 15], RATES[usize::from(count.0)])
 }
 
 /// Bounds after one more observation. They move by less than half of what is left and are rounded towards zero
@@ -134,7 +134,7 @@ impl Half {
     #[inline]
     pub(super) fn code(&mut self, coder: &mut impl Coder, symbol: usize) -> usize {
         let symbol = coder.code_symbol(&self.bounds, symbol) & 15;
-        observe(&mut self.bounds, self.count, symbol);
+        self.bounds = observe(&self.bounds, self.count, symbol);
         self.count = self.count.next();
         symbol
     }

@@ -68,9 +68,8 @@ impl Page {
 
     /// Learns the symbol that came in the context that knew this before.
     #[inline]
-    fn observe(&mut self, hash: u32, mut known: Known, symbol: usize) {
-        half::observe(&mut known.bounds, known.count, symbol);
-        self.bounds[slot(hash)] = known.bounds;
+    fn observe(&mut self, hash: u32, known: &Known, symbol: usize) {
+        self.bounds[slot(hash)] = half::observe(&known.bounds, known.count, symbol);
         self.mark(hash, known.count);
     }
 }
@@ -145,13 +144,19 @@ impl Nibbles {
         if let Some(slot) = self.weights.get_mut(index) {
             *slot = weigh(weight, chance(&broad.bounds, symbol), chance(&narrow.bounds, symbol));
         }
-        for (hash, known) in hashes.into_iter().zip([broad, narrow]) {
-            let page = self.page(hash);
-            if let Some(page) = self.pages.get_mut(page) {
-                page.observe(hash, known, symbol);
-            }
-        }
+        // One after the other and not in a loop, for which what is known would be moved: bytes that are written one by one and
+        // read back as words make processors wait.
+        self.observe(first, &broad, symbol);
+        self.observe(second, &narrow, symbol);
         symbol
+    }
+
+    #[inline]
+    fn observe(&mut self, hash: u32, known: &Known, symbol: usize) {
+        let page = self.page(hash);
+        if let Some(page) = self.pages.get_mut(page) {
+            page.observe(hash, known, symbol);
+        }
     }
 
     /// The page of a context.
@@ -223,7 +228,7 @@ mod tests {
     fn bounds_stay_apart_whatever_comes_and_however_they_are_mixed() {
         let mut noise = 1_u64;
         let mut contexts = [[0; 16]; 2];
-        (0..2).for_each(|which| half::observe(&mut contexts[which], Count(0), [3, 12][which]));
+        (0..2).for_each(|which| contexts[which] = half::observe(&contexts[which], Count(0), [3, 12][which]));
         for round in 0..200_000_u32 {
             noise = noise.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(round.into());
             // Long runs of one symbol as well as noise.
@@ -231,7 +236,7 @@ mod tests {
                 if noise >> 60 < 12 { (round >> 12) as usize & 15 } else { (noise >> 40) as usize & 15 };
             let which = (noise >> 33) as usize & 1;
             let count = Count(1 + ((noise >> 50) % 250) as u8);
-            half::observe(&mut contexts[which], count, symbol);
+            contexts[which] = half::observe(&contexts[which], count, symbol);
             assert_eq!(contexts[which][0], 0);
             apart(&contexts[which], 2);
             let weight = (64 + (noise >> 20) % 64_936) as u16;
