@@ -103,8 +103,8 @@ fn step(code: &[u8], from: usize, at: usize) -> usize {
     loop {
         let rest = code.get(start..).unwrap_or_default();
         match parse(rest.get(..15).unwrap_or(rest)) {
-            Parsed::Whole(shape) if start.saturating_add(shape.len) <= at => {
-                start = start.saturating_add(shape.len);
+            Parsed::Whole(shape) if start.saturating_add(shape.len.into()) <= at => {
+                start = start.saturating_add(shape.len.into());
             }
             _ => return start,
         }

@@ -95,7 +95,7 @@ fn code_x86_64(parts: &mut impl Parts, run: &Run<'_>, out: &mut Vec<u8>) -> Resu
     // Fall into step with the instructions before.
     let mut at = 0_usize;
     while let Some(shape) = out.get(at..).and_then(shape) {
-        at = at.saturating_add(shape.len);
+        at = at.saturating_add(shape.len.into());
     }
     let end = start.saturating_add(run.len);
     out.reserve(run.len);

@@ -41,6 +41,15 @@ impl Layout {
         segment.holds(address).then_some(segment)
     }
 
+    /// From the first address of all segments, how far the last is: nothing else lies in one.
+    pub(crate) fn span(&self) -> Segment {
+        let (Some(first), Some(last)) = (self.segments.first(), self.segments.last()) else {
+            return Segment::default();
+        };
+        let end = last.address.wrapping_add(last.memory_len);
+        Segment { memory_len: end.wrapping_sub(first.address), ..*first }
+    }
+
     /// The file offset of an address that has a byte in the file.
     #[cfg(feature = "diff")]
     pub(crate) fn offset(&self, address: u64) -> Option<u64> {

@@ -41,6 +41,8 @@ pub(crate) struct Sweep<'a> {
     address: u64,
     region_start: u64,
     layout: &'a Layout,
+    /// All segments and what is between them: most words that are no addresses lie outside.
+    span: Segment,
     /// The segment that the last referent lay in: most lie where the one before did.
     near: Segment,
     found: &'a mut Vec<Reference>,
@@ -63,6 +65,7 @@ impl<'a> Sweep<'a> {
             address,
             region_start: region.start,
             layout,
+            span: layout.span(),
             near: Segment::default(),
             found,
         };
@@ -152,11 +155,36 @@ impl<'a> Sweep<'a> {
         holds
     }
 
+    /// Notes the displacement of `len` bytes, 1 or 4, that counts from the byte `skip` bytes behind `place`, if it lies in the
+    /// stretch and refers to the image. The same as [`find`](Self::find), without a branch for each class.
+    #[inline]
+    pub(crate) fn find_displacement(&mut self, place: usize, len: usize, skip: u8, class: Class) {
+        if place < self.stretch.start || place.wrapping_add(len) > self.stretch.end {
+            return;
+        }
+        let mut field = [0; 4];
+        match self.window.bytes.get(place..).and_then(<[u8]>::first_chunk) {
+            Some(bytes) => field = *bytes,
+            // A short one where the window ends.
+            None => field[0] = self.window.bytes.get(place).copied().unwrap_or_default(),
+        }
+        let unused = if len == 1 { 24 } else { 0 };
+        let displacement = (i32::from_le_bytes(field) << unused) >> unused;
+        let referent = self.address(place).wrapping_add(skip.into()).wrapping_add_signed(displacement.into());
+        if self.holds(referent) {
+            let form = if len == 1 { Form::Byte } else { Form::Word };
+            self.note(place, referent, form, Anchor::Here(skip), class);
+        }
+    }
+
     /// Whether `address` lies in the image.
     #[inline]
     fn holds(&mut self, address: u64) -> bool {
         if self.near.holds(address) {
             return true;
+        }
+        if !self.span.holds(address) {
+            return false;
         }
         let segment = self.layout.by_address(address);
         self.near = segment.copied().unwrap_or(self.near);

@@ -50,11 +50,13 @@ pub(crate) enum Base {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Shape {
     /// Bytes of the whole instruction.
-    pub(crate) len: usize,
+    pub(crate) len: u8,
     /// Opcode map and opcode.
     pub(crate) opcode: u16,
-    /// Where the reference field begins, and what it is.
-    pub(crate) field: Option<(usize, Field)>,
+    /// Bytes before displacement and immediate, where the reference field begins.
+    pub(crate) start: u8,
+    /// What that field is.
+    pub(crate) field: Option<Field>,
 }
 
 /// What [`parse`] can say of the bytes it was given.
@@ -113,29 +115,41 @@ pub(crate) fn sweep(sweep: &mut Sweep<'_>, absolute: bool) {
         let Some(shape) = shape(rest) else {
             return;
         };
-        if let Some((skip, field)) = shape.field {
-            let place = at.wrapping_add(skip);
-            let here = Anchor::Here(shape.len.wrapping_sub(skip) as u8);
-            match field {
-                Field::Call => sweep.find(place, Form::Word, here, Class::CALL),
-                Field::Jump => sweep.find(place, Form::Word, here, Class::JUMP),
-                Field::Condition => sweep.find(place, Form::Word, here, Class::CONDITION),
-                Field::Operand => sweep.find(place, Form::Word, here, Class::OPERAND),
-                Field::Short => sweep.find(place, Form::Byte, here, Class::SHORT),
-                Field::Near(base) => sweep.find_number(place, Form::Byte, Anchor::Offset, Class::near(base)),
-                Field::Far(base) => {
-                    if !(absolute && sweep.find(place, Form::Unsigned, Anchor::Zero, Class::ABSOLUTE)) {
-                        sweep.find_number(place, Form::Word, Anchor::Offset, Class::far(base));
-                    }
-                    true
-                }
-                Field::Immediate => {
-                    absolute && sweep.find(place, Form::Unsigned, Anchor::Zero, Class::IMMEDIATE)
-                }
-            };
+        if let Some(field) = shape.field {
+            let Shape { start, len, .. } = shape;
+            find(sweep, at.wrapping_add(start.into()), len.wrapping_sub(start), field, absolute);
         }
-        at = at.wrapping_add(shape.len);
+        at = at.wrapping_add(shape.len.into());
     }
+}
+
+/// Notes the field at `place`, whose instruction ends `behind` bytes further on, if it is a reference.
+#[inline]
+fn find(sweep: &mut Sweep<'_>, place: usize, behind: u8, field: Field, absolute: bool) {
+    let is_address =
+        |sweep: &mut Sweep<'_>, class| absolute && sweep.find(place, Form::Unsigned, Anchor::Zero, class);
+    let (len, class) = match field {
+        Field::Call => (4, Class::CALL),
+        Field::Jump => (4, Class::JUMP),
+        Field::Condition => (4, Class::CONDITION),
+        Field::Operand => (4, Class::OPERAND),
+        Field::Short => (1, Class::SHORT),
+        Field::Near(base) => {
+            sweep.find_number(place, Form::Byte, Anchor::Offset, Class::near(base));
+            return;
+        }
+        Field::Far(base) => {
+            if !is_address(sweep, Class::ABSOLUTE) {
+                sweep.find_number(place, Form::Word, Anchor::Offset, Class::far(base));
+            }
+            return;
+        }
+        Field::Immediate => {
+            is_address(sweep, Class::IMMEDIATE);
+            return;
+        }
+    };
+    sweep.find_displacement(place, len, behind, class);
 }
 
 #[cfg(test)]
@@ -144,7 +158,7 @@ mod tests {
     use super::*;
 
     /// The shape of the instruction written in hex; what follows it must not matter.
-    fn shape(hex: &str) -> (usize, Option<(usize, Field)>) {
+    fn shape(hex: &str) -> (u8, Option<(u8, Field)>) {
         let mut code: Vec<u8> =
             hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
         let given = code.len();
@@ -152,10 +166,11 @@ mod tests {
         match parse(&code) {
             Parsed::Whole(shape) => {
                 assert!(
-                    (0..shape.len).all(|len| matches!(parse(&code[..len]), Parsed::Partial { .. })),
+                    (0..usize::from(shape.len))
+                        .all(|len| matches!(parse(&code[..len]), Parsed::Partial { .. })),
                     "{hex}"
                 );
-                (shape.len, shape.field)
+                (shape.len, shape.field.map(|field| (shape.start, field)))
             }
             partial => panic!("{hex}: {partial:?}"),
         }
@@ -163,7 +178,7 @@ mod tests {
 
     #[test]
     fn instructions_have_the_lengths_and_fields_of_the_manual() {
-        type Vector = (&'static str, usize, Option<(usize, Field)>);
+        type Vector = (&'static str, u8, Option<(u8, Field)>);
         let vectors: [Vector; 36] = [
             ("90", 1, None),
             ("c3", 1, None),
@@ -216,7 +231,11 @@ mod tests {
                 let Parsed::Whole(shape) = parse(&code) else {
                     panic!("{first:04x} {fill:02x} needs more than thirty bytes");
                 };
-                assert!((1..=MAX_LEN + 8).contains(&shape.len), "{first:04x} {fill:02x}: {}", shape.len);
+                assert!(
+                    (1..=MAX_LEN + 8).contains(&shape.len.into()),
+                    "{first:04x} {fill:02x}: {}",
+                    shape.len
+                );
             }
         }
     }

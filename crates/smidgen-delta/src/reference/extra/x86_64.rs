@@ -21,7 +21,7 @@ impl Extra {
         let mut last = Last::default();
         while let Some(shape) = out.get(at..).and_then(shape) {
             last.push(Instruction::new(out, at, &shape, address(at)));
-            at = at.saturating_add(shape.len);
+            at = at.saturating_add(shape.len.into());
         }
         while out.len() < start.saturating_add(run.len) {
             let answer = self.instructions.look_up(last.contexts());
@@ -95,7 +95,7 @@ impl Extra {
         {
             let index = spelling.at.wrapping_sub(start);
             let raw = u32::from_le_bytes([0, 1, 2, 3].map(|byte| run.byte(index.wrapping_add(byte))));
-            let end = address.wrapping_add(shape.len as u64);
+            let end = address.wrapping_add(shape.len.into());
             let context = fold(u32::from(head.opcode) | back(spelling.out, 1) << 16, 77);
             let value = self.addresses.code(spelling.coder, kind, [context, before], end as u32, raw);
             spelling.append(value);
@@ -196,16 +196,16 @@ impl Instruction {
 
     /// Of the instruction at `at`, whose first byte has this address.
     fn new(code: &[u8], at: usize, shape: &Shape, address: u64) -> Self {
-        let mut code = first_bytes(code, at, shape.len);
-        let field = shape.field.filter(|(_, field)| is_address(*field)).map_or(0, |(at, _)| at as u8);
-        shift(&mut code, field, address.wrapping_add(shape.len as u64) as u32);
+        let mut code = first_bytes(code, at, shape.len.into());
+        let field = shape.field.filter(|field| is_address(*field)).map_or(0, |_| shape.start);
+        shift(&mut code, field, address.wrapping_add(shape.len.into()) as u32);
         let [low, high] = [0, Self::HELD].map(|at| {
             let half = code.get(at..).and_then(|half| half.first_chunk());
             half.map_or(0, |half| u64::from_le_bytes(*half))
         });
         // The first byte stays what it is.
         let code = (low ^ high.wrapping_mul(0x9E37_79B9_7F4A_7C15) << 8).to_le_bytes();
-        Self { code, opcode: shape.opcode, len: shape.len as u8, field }
+        Self { code, opcode: shape.opcode, len: shape.len, field }
     }
 
     /// Its bytes at `address`, if they are not more than are held.

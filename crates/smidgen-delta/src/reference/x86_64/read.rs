@@ -7,13 +7,13 @@
 use super::{Base, Field, MAX_LEN, Parsed, Role, Shape};
 
 /// Follows: nothing.
-pub(super) const __: u8 = 0;
+const __: u8 = 0;
 /// Follows: ModRM.
 pub(super) const M: u8 = 1;
 /// Follows: one byte of immediate.
-const B: u8 = 2;
+pub(super) const B: u8 = 2;
 /// Follows: four bytes of immediate, two with the operand size prefix.
-const Z: u8 = 4;
+pub(super) const Z: u8 = 4;
 /// Follows: two bytes of immediate.
 const W: u8 = 8;
 /// Follows: a displacement of one byte.
@@ -103,7 +103,7 @@ impl Head {
     /// The whole instruction.
     #[inline]
     pub(crate) fn shape(&self) -> Shape {
-        Shape { len: self.len(), opcode: self.opcode, field: self.field.map(|field| (self.start, field)) }
+        Shape { len: self.len() as u8, opcode: self.opcode, start: self.start as u8, field: self.field }
     }
 }
 
