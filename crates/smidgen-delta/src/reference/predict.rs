@@ -5,6 +5,8 @@
 //! all are wrong is a difference sent.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use std::hint::black_box;
+
 use super::{
     coder::Coder,
     correspondence::Correspondence,
@@ -44,9 +46,19 @@ impl<V: Copy + Default> Memory<V> {
         (size_of::<(u64, V)>() as u64).wrapping_shl(log)
     }
 
+    fn place(&self, key: u64) -> usize {
+        let hash = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        hash.wrapping_shr(u64::BITS.wrapping_sub(self.log)) as usize
+    }
+
     fn slot(&mut self, key: u64) -> Option<&mut (u64, V)> {
-        let place = key.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_shr(u64::BITS.wrapping_sub(self.log));
-        self.known.get_mut(place as usize)
+        let place = self.place(key);
+        self.known.get_mut(place)
+    }
+
+    /// Reads what is kept where this key would be.
+    fn touch(&self, key: u64) -> u64 {
+        self.known.get(self.place(key)).map_or(0, |slot| slot.0)
     }
 
     fn find(&mut self, key: u64) -> Option<V> {
@@ -130,6 +142,17 @@ impl Predictor {
     /// Starts a stretch of a match.
     pub(crate) fn enter(&mut self, inside: Inside) {
         (self.misses, self.inside) = (0, inside);
+    }
+
+    /// Touches the places in memory that the next references will be looked up in. They lie far apart, and waiting for one
+    /// after the other is much of what applying a large patch costs; those of several references are waited for at once.
+    pub(crate) fn touch(&self, references: &[Reference]) {
+        let sum = references.iter().fold(0, |sum, reference| match reference.anchor {
+            Anchor::Step | Anchor::Offset => sum,
+            _ => sum ^ self.memory.touch(reference.referent),
+        });
+        // Nobody wants the sum; this keeps the compiler from leaving out how it is made.
+        black_box(sum);
     }
 
     /// Codes whether all references of the stretch that may rest do, so that none of them need be looked at.

@@ -200,6 +200,9 @@ impl Scope {
     }
 }
 
+/// References that are looked up in memory together.
+const TOGETHER: usize = 32;
+
 /// The walk and its models.
 pub(crate) struct Walk<'p> {
     plan: &'p Plan,
@@ -398,7 +401,11 @@ impl<'p> Walk<'p> {
             self.finder.find(old, from, to, rests.then_some(inside), &mut self.found)?;
         }
         let address = self.plan.new.address(stretch.new_offset).unwrap_or(0);
-        for reference in &self.found {
+        for (index, reference) in self.found.iter().enumerate() {
+            if index % TOGETHER == 0 {
+                let next = self.found.get(index..).unwrap_or_default();
+                self.predictor.touch(next.get(..TOGETHER).unwrap_or(next));
+            }
             let at = reference.offset.wrapping_sub(stretch.old_offset);
             let form = reference.form;
             let Some(field) =
