@@ -41,13 +41,12 @@ impl Layout {
         segment.holds(address).then_some(segment)
     }
 
-    /// From the first address of all segments, how far the last is: nothing else lies in one.
-    pub(crate) fn span(&self) -> Segment {
-        let (Some(first), Some(last)) = (self.segments.first(), self.segments.last()) else {
-            return Segment::default();
-        };
-        let end = last.address.wrapping_add(last.memory_len);
-        Segment { memory_len: end.wrapping_sub(first.address), ..*first }
+    /// The first address of all segments and the last: no address outside lies in one.
+    pub(crate) fn span(&self) -> (u64, u64) {
+        match (self.segments.first(), self.segments.last()) {
+            (Some(first), Some(last)) => (first.address, last.address.saturating_add(last.memory_len)),
+            _ => (u64::MAX, 0),
+        }
     }
 
     /// The file offset of an address that has a byte in the file.

@@ -41,8 +41,8 @@ pub(crate) struct Sweep<'a> {
     address: u64,
     region_start: u64,
     layout: &'a Layout,
-    /// All segments and what is between them: most words that are no addresses lie outside.
-    span: Segment,
+    /// First and last address of all segments: most words that are no addresses lie outside.
+    span: (u64, u64),
     /// The segment that the last referent lay in: most lie where the one before did.
     near: Segment,
     found: &'a mut Vec<Reference>,
@@ -183,7 +183,8 @@ impl<'a> Sweep<'a> {
         if self.near.holds(address) {
             return true;
         }
-        if !self.span.holds(address) {
+        let (first, last) = self.span;
+        if address < first || address > last {
             return false;
         }
         let segment = self.layout.by_address(address);
