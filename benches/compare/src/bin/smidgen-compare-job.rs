@@ -103,12 +103,14 @@ fn apply(library: Library, old: &Path, patch: &Path, new: &Path) -> Result<()> {
             let expected = fs::read_to_string(beside(patch))?;
             let (size, digest) = expected.split_once(' ').context("failed to understand what is expected")?;
             let expected = Expected { size: size.parse()?, digest: digest.parse()? };
-            reserve(out.get_ref(), expected.size)?;
+            reserve(out.get_ref(), expected.size);
             full::expand(BufReader::new(open(patch)?), &mut out, expected, &Limits::default())?;
         }
         Library::Qbsdiff => {
             let (old, patch) = (read(old)?, read(patch)?);
-            qbsdiff::Bspatch::new(&patch)?.apply(&old, &mut out)?;
+            let patch = qbsdiff::Bspatch::new(&patch)?;
+            reserve(out.get_ref(), patch.hint_target_size());
+            patch.apply(&old, &mut out)?;
         }
         Library::BidiffZstd => {
             let old = Cursor::new(read(old)?);
@@ -118,25 +120,24 @@ fn apply(library: Library, old: &Path, patch: &Path, new: &Path) -> Result<()> {
         Library::Ours(_) => {
             let old = FileInPlace::open(old)?;
             let patch = Patch::open(FileInPlace::open(patch)?, &Limits::default())?;
-            reserve(out.get_ref(), patch.header().new_size)?;
+            reserve(out.get_ref(), patch.header().new_size);
             patch.apply(&old, &mut out)?;
         }
     }
     Ok(out.flush()?)
 }
 
-/// Sets room on the disk aside, as `smidgen apply` and the client do where they know what will be written.
+/// Sets room on the disk aside, as `smidgen apply` and the client do, for every library that says what will be written. By
+/// itself, because the client would bring its whole tree into a program that is measured from its start.
 #[cfg(target_os = "linux")]
-fn reserve(file: &File, len: u64) -> Result<()> {
+fn reserve(file: &File, len: u64) {
     use nix::fcntl::{FallocateFlags, fallocate};
-    fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, i64::try_from(len)?)
-        .context("failed to make room")
+    // Not every file system can; a full disk is told by the write.
+    let _ = fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, len.try_into().unwrap_or(i64::MAX));
 }
 
 #[cfg(not(target_os = "linux"))]
-fn reserve(_file: &File, _len: u64) -> Result<()> {
-    Ok(())
-}
+fn reserve(_file: &File, _len: u64) {}
 
 /// A file read where it lies, so that a large one costs no memory.
 struct FileInPlace {

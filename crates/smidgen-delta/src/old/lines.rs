@@ -21,7 +21,12 @@ pub(super) fn slots(size: u64) -> usize {
 
 /// Bytes that a cache of so many lines takes.
 pub(super) fn memory(slots: usize) -> usize {
-    slots.saturating_mul(LINE.saturating_add(size_of::<Slot>())).saturating_add(READ_AHEAD * LINE)
+    slots.saturating_mul(LINE.saturating_add(size_of::<Slot>())).saturating_add(ahead(slots))
+}
+
+/// Bytes of what is read at once.
+fn ahead(slots: usize) -> usize {
+    if slots == 0 { 0 } else { READ_AHEAD * LINE }
 }
 
 /// Which line a slot holds, and where: the number after the line's, so that 0 is none, and the place in `bytes`.
@@ -42,11 +47,10 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(slots: usize) -> Self {
-        let ahead = if slots == 0 { 0 } else { READ_AHEAD * LINE };
         Self {
             slots: vec![(0, 0); slots].into_boxed_slice(),
             bytes: Vec::with_capacity(slots.saturating_mul(LINE)),
-            fresh: vec![0; ahead].into_boxed_slice(),
+            fresh: vec![0; ahead(slots)].into_boxed_slice(),
             next: u64::MAX,
         }
     }
@@ -109,7 +113,8 @@ fn hold(slots: &mut [Slot], bytes: &mut Vec<u8>, line: u64, fresh: &[u8]) -> usi
     *place
 }
 
-/// The slot of a line. There are more slots than lines read at once, so none of those displaces another.
+/// The slot of a line. A file that has any is longer than 1 MiB, so there are more than are read at once and none of those
+/// displaces another.
 fn slot(line: u64, slots: usize) -> usize {
     usize::try_from(line.checked_rem(slots as u64).unwrap_or_default()).unwrap_or_default()
 }

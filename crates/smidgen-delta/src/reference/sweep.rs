@@ -314,6 +314,13 @@ mod tests {
     }
 
     #[test]
+    fn a_short_jump_may_be_the_last_that_a_region_holds() {
+        // jmp +2, alone and behind ret: nothing lies behind it that could be read along.
+        assert_eq!(found(&[0xEB, 0x02], Rule::X86_64 { absolute: false }), [(1, 0x1004, Class::SHORT)]);
+        assert_eq!(found(&[0xC3, 0xEB, 0x02], Rule::X86_64 { absolute: false }), [(2, 0x1005, Class::SHORT)]);
+    }
+
+    #[test]
     fn immediates_and_displacements_are_addresses_only_where_said() {
         // mov edi, 0x1100; mov eax, [rax*8+0x1200]; mov ecx, 5
         let code = [0xBF, 0, 0x11, 0, 0, 0x8B, 0x04, 0xC5, 0, 0x12, 0, 0, 0xB9, 5, 0, 0, 0];

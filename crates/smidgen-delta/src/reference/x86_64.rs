@@ -126,7 +126,7 @@ pub(crate) fn sweep(sweep: &mut Sweep<'_>, absolute: bool) {
 /// Notes the field at `place`, whose instruction ends `behind` bytes further on, if it is a reference.
 #[inline]
 fn find(sweep: &mut Sweep<'_>, place: usize, behind: u8, field: Field, absolute: bool) {
-    let is_address =
+    let find_address =
         |sweep: &mut Sweep<'_>, class| absolute && sweep.find(place, Form::Unsigned, Anchor::Zero, class);
     let (len, class) = match field {
         Field::Call => (4, Class::CALL),
@@ -139,13 +139,13 @@ fn find(sweep: &mut Sweep<'_>, place: usize, behind: u8, field: Field, absolute:
             return;
         }
         Field::Far(base) => {
-            if !is_address(sweep, Class::ABSOLUTE) {
+            if !find_address(sweep, Class::ABSOLUTE) {
                 sweep.find_number(place, Form::Word, Anchor::Offset, Class::far(base));
             }
             return;
         }
         Field::Immediate => {
-            is_address(sweep, Class::IMMEDIATE);
+            find_address(sweep, Class::IMMEDIATE);
             return;
         }
     };
