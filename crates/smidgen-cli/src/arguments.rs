@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    apply, completions, diff, doctor, gc, gen_deltas, init, inspect, key, man, product, publish, resign,
-    serve, status, update, verify, withdraw,
+    apply, completions, diff, doctor, gc, gen_deltas, init, inspect, key, man, product, prove, publish,
+    resign, serve, status, update, verify, withdraw,
 };
 use crate::exit::Exit;
 use crate::logging::LogFormat;
@@ -63,6 +63,7 @@ pub(crate) enum Command {
     Status(status::StatusCommand),
     Diff(diff::Diff),
     Apply(apply::Apply),
+    Prove(prove::Prove),
     Inspect(inspect::Inspect),
     Completions(completions::Completions),
     Man(man::Man),
@@ -87,6 +88,7 @@ impl Command {
             Self::Status(command) => command.run(screen),
             Self::Diff(command) => command.run(screen),
             Self::Apply(command) => command.run(screen),
+            Self::Prove(command) => command.run(),
             Self::Inspect(command) => command.run(screen),
             Self::Completions(command) => command.run(screen),
             Self::Man(command) => command.run(screen),

@@ -13,6 +13,7 @@ pub(crate) mod key;
 mod line;
 pub(crate) mod man;
 pub(crate) mod product;
+pub(crate) mod prove;
 pub(crate) mod publish;
 pub(crate) mod resign;
 pub(crate) mod serve;

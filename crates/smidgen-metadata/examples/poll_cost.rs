@@ -70,6 +70,7 @@ fn releases(id: &BuildLine) -> Line {
             size: 400_000 + old,
             digest: digest(old + 1000).to_blob(),
             memory_mib: 40,
+            peak_mib: Some(19),
         });
         let release = Release {
             sequence,

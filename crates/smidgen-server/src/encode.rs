@@ -14,6 +14,7 @@ use smidgen_metadata::{Blake3, Blob, BlobDigest, NameError, PatchEntry};
 
 use crate::digests::{Digests, Hashers};
 use crate::mapped::{Frozen, Scratch};
+use crate::proof::{Comparing, ProofError, Prover};
 
 /// A build in the encoder's hands: it cannot change any more, and its digests are known.
 #[derive(Debug)]
@@ -125,6 +126,9 @@ pub enum EncodeError {
     /// The patch does not give the new build.
     #[error("the patch did not pass its test: {0}; this is a defect, please report it with both builds")]
     Apply(#[from] ApplyError),
+    /// The patch was not proven by a process of its own.
+    #[error("the patch did not pass its test: {0}")]
+    Proof(#[from] ProofError),
     /// The codec's name cannot be listed.
     #[error("the codec's name cannot be listed: {0}; this is a defect, please report it")]
     CodecName(#[from] NameError),
@@ -133,20 +137,20 @@ pub enum EncodeError {
 /// Makes the full copy of `build` and expands it again as a client would.
 pub(crate) fn full_copy(build: &Build, limits: &Limits) -> Result<MadeFull, EncodeError> {
     let bytes = full::compress(&build.bytes, &FullOptions::default())?;
-    full::expand(&*bytes, &mut Comparing(&build.bytes), build.expected(), limits)?;
+    full::expand(&*bytes, &mut Comparing::new(&build.bytes), build.expected(), limits)?;
     let blob = Blob { size: bytes.len() as u64, digest: blob_digest(Digest::of(&bytes)) };
     Ok(MadeFull { bytes: bytes.into(), blob })
 }
 
-/// Makes the patch from `old` to `new` and applies it as a client would.
+/// Makes the patch from `old` to `new` and applies it as a client would, in a process of its own if there is a `prover`.
 pub(crate) fn patch(
     old: &Build,
     new: &Build,
     codec: CodecChoice,
     limits: &Limits,
+    prover: Option<&Prover>,
 ) -> Result<Attempt, EncodeError> {
     let start = cpu_time();
-    let cost = || Cost { cpu: cpu_time().saturating_sub(start) };
     let options = DiffOptions { codec, ..DiffOptions::default() };
     let bytes = match diff(&old.bytes, &new.bytes, &options) {
         Ok(bytes) => bytes,
@@ -156,7 +160,14 @@ pub(crate) fn patch(
         Err(error) => return Err(error.into()),
     };
     let opened = Patch::open(&*bytes, limits)?;
-    opened.apply(&&*old.bytes, &mut Comparing(&new.bytes))?;
+    let effort = match prover {
+        Some(prover) => Some(prover.prove(&old.bytes, &bytes, &new.bytes)?),
+        None => {
+            opened.apply(&&*old.bytes, &mut Comparing::new(&new.bytes))?;
+            None
+        }
+    };
+    let cpu = cpu_time().saturating_sub(start) + effort.map_or(Duration::ZERO, |effort| effort.cpu());
     let header = opened.header();
     let entry = PatchEntry {
         old: blake3_of(old.digest).prefix(),
@@ -164,8 +175,9 @@ pub(crate) fn patch(
         size: bytes.len() as u64,
         digest: blob_digest(Digest::of(&bytes)),
         memory_mib: PatchEntry::mebibytes(header.apply_memory()),
+        peak_mib: effort.and_then(|effort| effort.peak_memory).map(PatchEntry::mebibytes),
     };
-    Ok(Attempt::Made(MadePatch { bytes: bytes.into(), entry, cost: cost() }))
+    Ok(Attempt::Made(MadePatch { bytes: bytes.into(), entry, cost: Cost { cpu } }))
 }
 
 /// The digest by which metadata names a blob.
@@ -176,35 +188,6 @@ pub(crate) fn blob_digest(digest: Digest) -> BlobDigest {
 /// The digest as metadata carries it.
 pub(crate) fn blake3_of(digest: Digest) -> Blake3 {
     Blake3::from_bytes(*digest.as_bytes())
-}
-
-/// Takes what a decoder writes and holds it against the build that it must be, byte by byte: the digests that the
-/// decoder compares are not the only judge.
-pub(crate) struct Comparing<'a>(&'a [u8]);
-
-impl<'a> Comparing<'a> {
-    pub(crate) fn new(build: &'a [u8]) -> Self {
-        Self(build)
-    }
-}
-
-impl Write for Comparing<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match self.0.split_at_checked(buf.len()) {
-            Some((expected, rest)) if expected == buf => {
-                self.0 = rest;
-                Ok(buf.len())
-            }
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("the output differs from the build {} bytes before its end", self.0.len()),
-            )),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Processor time of this thread so far.

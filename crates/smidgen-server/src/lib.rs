@@ -2,7 +2,7 @@
 //!
 //! A repository is a folder or bucket of static files ([`store`]): signed metadata, and blobs named by their content.
 //! [`repository`] knows in which order they are written so that a crash at any moment leaves the repository as it was
-//! or complete; [`publish`] turns new builds into releases; [`withdraw`], [`gc`], [`verify`], [`doctor`] and [`resign`] look
+//! or complete; [`publish`] turns new builds into releases, each patch with its [`proof`]; [`withdraw`], [`gc`], [`verify`], [`doctor`] and [`resign`] look
 //! after what is there; [`ceremony`] changes [`keys`]; [`pipeline`] does a whole release from a manifest; [`serve`] answers clients, as any web server over
 //! the same folder would.
 //!
@@ -20,6 +20,7 @@ mod layout;
 mod lines;
 pub mod mapped;
 pub mod pipeline;
+pub mod proof;
 pub mod publish;
 pub mod reporter;
 pub mod repository;

@@ -52,6 +52,8 @@ pub struct DeltaRow {
     pub cpu_seconds: f64,
     /// Upper bound of the bytes of memory that a client needs to apply the patch.
     pub apply_memory: u64,
+    /// Bytes that the process which proved the patch had resident at most, in whole mebibytes; `None`: not measured.
+    pub apply_peak: Option<u64>,
     /// Why there is no patch.
     pub reason: Option<String>,
 }
@@ -134,6 +136,7 @@ fn rows(report: &PublishReport) -> Vec<DeltaRow> {
         codec: None,
         cpu_seconds: 0.0,
         apply_memory: 0,
+        apply_peak: None,
         reason: None,
     };
     if report.patches.is_empty() {
@@ -143,12 +146,13 @@ fn rows(report: &PublishReport) -> Vec<DeltaRow> {
     let with = |patch: &crate::publish::PatchReport| {
         let row = DeltaRow { old_version: Some(patch.old_version.clone()), ..row.clone() };
         match patch.outcome.clone() {
-            PatchOutcome::Made { size, saved, codec, cpu_seconds, apply_memory } => DeltaRow {
+            PatchOutcome::Made { size, saved, codec, cpu_seconds, apply_memory, apply_peak } => DeltaRow {
                 patch_size: Some(size),
                 saved,
                 codec: Some(codec),
                 cpu_seconds,
                 apply_memory,
+                apply_peak,
                 ..row
             },
             PatchOutcome::Skipped { reason } => DeltaRow { reason: Some(reason), ..row },

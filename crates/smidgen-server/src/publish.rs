@@ -27,6 +27,7 @@ use plan::{Plan, Planned};
 
 use crate::budget::Budget;
 use crate::keys::Keys;
+use crate::proof::Prover;
 use crate::repository::products::delegation;
 use crate::repository::{Depth, LIFETIMES, Repository, Signers, State, is_due};
 use crate::store::Store;
@@ -88,6 +89,9 @@ pub struct PublishOptions {
     pub budget: Budget,
     /// Where builds are copied while they are worked on; `None`: the system's folder for temporary files.
     pub scratch: Option<PathBuf>,
+    /// Proves each patch in a process of its own, whose peak memory is then signed with the patch; `None`: patches are
+    /// proven in this process, and no peak is signed.
+    pub prover: Option<Prover>,
 }
 
 impl PublishOptions {
@@ -106,6 +110,7 @@ impl Default for PublishOptions {
             raw: true,
             budget: Budget::default(),
             scratch: None,
+            prover: None,
         }
     }
 }
@@ -175,6 +180,8 @@ pub enum PatchOutcome {
         cpu_seconds: f64,
         /// Upper bound of the memory, in bytes, that a client needs to apply it.
         apply_memory: u64,
+        /// Bytes that the process which proved it had resident at most, in whole mebibytes; `None`: not measured.
+        apply_peak: Option<u64>,
     },
     /// Not listed.
     Skipped {

@@ -176,6 +176,7 @@ fn releases(id: &BuildLine) -> Line {
             size: 90_000 + seed.below(900_000) as u64,
             digest: digest(sequence * 1000 + old).to_blob(),
             memory_mib: 31 + u32::try_from(seed.below(10)).expect("small"),
+            peak_mib: Some(16 + u32::try_from(seed.below(10)).expect("small")),
         });
         let release = Release {
             sequence,

@@ -304,6 +304,7 @@ impl Repository {
             size,
             digest,
             memory_mib: PatchEntry::mebibytes(header.apply_memory()),
+            peak_mib: None,
         })
     }
 

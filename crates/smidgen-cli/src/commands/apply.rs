@@ -78,7 +78,7 @@ impl Apply {
 }
 
 /// Opens a file for positioned reads, so that memory stays within what the patch promises.
-fn open(path: &Path) -> Result<Box<dyn ReadFile>> {
+pub(super) fn open(path: &Path) -> Result<Box<dyn ReadFile>> {
     let context = || format!("failed to read {}", path.display());
     if !std::fs::metadata(path).with_context(context)?.is_file() {
         let message =

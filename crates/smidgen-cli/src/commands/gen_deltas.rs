@@ -11,6 +11,7 @@ use smidgen_server::store::Store;
 
 use super::budget::BudgetArguments;
 use super::diff::CodecArgument;
+use super::prove::prover;
 use crate::exit::Exit;
 use crate::key_folder::KeyFolder;
 use crate::publishing::Publishing;
@@ -80,6 +81,7 @@ impl GenDeltas {
             codec: self.codec.choice(),
             raw: !self.no_raw,
             budget: self.budget.budget(),
+            prover: prover(),
             ..PublishOptions::default()
         };
         Ok(gen_deltas(&manifest, &Repository::new(store), &keys, &options, &Publishing::new(screen)).await?)

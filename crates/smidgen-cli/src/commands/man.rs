@@ -35,7 +35,8 @@ impl Man {
         root.build();
         let mut commands = vec![root.clone()];
         // The built-in `help` command says what each page says already.
-        commands.extend(root.get_subcommands().filter(|command| command.get_name() != "help").cloned());
+        let is_for_people = |command: &&clap::Command| command.get_name() != "help" && !command.is_hide_set();
+        commands.extend(root.get_subcommands().filter(is_for_people).cloned());
         let mut pages = Vec::new();
         for command in commands {
             let page = clap_mangen::Man::new(command);

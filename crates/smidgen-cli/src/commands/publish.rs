@@ -14,6 +14,7 @@ use smidgen_server::store::Store;
 use super::budget::BudgetArguments;
 use super::diff::CodecArgument;
 use super::line;
+use super::prove::prover;
 use crate::exit::Exit;
 use crate::key_folder::KeyFolder;
 use crate::publishing::Publishing;
@@ -103,6 +104,7 @@ impl Publish {
             codec: self.codec.choice(),
             raw: !self.no_raw,
             budget: self.budget.budget(),
+            prover: prover(),
             ..PublishOptions::default()
         };
         Ok(publish(&repository, &keys, self.request(), &options, &Publishing::new(screen)).await?)

@@ -22,6 +22,10 @@ fn a_client_goes_from_nothing_to_the_newest_release_by_patches() {
     assert_eq!(published["sequence"], 2);
     let patch_size = published["patches"][0]["size"].as_u64().unwrap();
     assert!(patch_size < published["full_size"].as_u64().unwrap() / 10);
+    if cfg!(target_os = "linux") {
+        let peak = published["patches"][0]["apply_peak"].as_u64().unwrap();
+        assert!((1 << 20..32 << 20).contains(&peak), "measured {peak} bytes");
+    }
     publisher.publish(2, "routine").ends(0);
 
     let noticed = publisher.update(&server.url, "--notify").ends(0).json();

@@ -5,7 +5,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::builds::build;
-use crate::program::smidgen;
+use crate::program::{command, smidgen};
 
 fn folder_with_builds() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -116,6 +116,23 @@ fn leaves_nothing_behind_when_the_old_file_is_another_one_of_the_same_size() {
             std::fs::remove_file(dir.path().join("made")).unwrap();
         }
     }
+}
+
+/// What publishers have done to each patch: bytes on one stream, what it took on the other.
+#[test]
+fn proves_a_patch_and_says_what_that_took() {
+    let dir = folder_with_builds();
+    smidgen(dir.path(), "diff old new patch").ends(0);
+    let proven = command(&["prove", "old", "patch"], dir.path()).output().unwrap();
+    assert_eq!(proven.status.code(), Some(0));
+    assert_eq!(proven.stdout, build(1));
+    let effort: serde_json::Value = serde_json::from_slice(&proven.stderr).unwrap();
+    assert!(effort["cpu_seconds"].as_f64().unwrap() > 0.0, "{effort}");
+    if cfg!(target_os = "linux") {
+        assert!(effort["peak_memory"].as_u64().unwrap() > 1 << 20, "{effort}");
+    }
+    let wrong = command(&["prove", "new", "patch"], dir.path()).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(6));
 }
 
 #[test]

@@ -64,8 +64,11 @@ pub struct PatchEntry {
     pub size: u64,
     /// The first sixteen bytes of the BLAKE3 of its bytes.
     pub digest: BlobDigest,
-    /// Mebibytes of memory that applying it takes at most.
+    /// Mebibytes of memory that applying it takes at most: the bound that a decoder is held to.
     pub memory_mib: u32,
+    /// Mebibytes that a process which applied it had resident at most, program and all, as the publisher measured;
+    /// `None`: it was not measured.
+    pub peak_mib: Option<u32>,
 }
 
 /// Permission bits for everybody, nothing beyond.
@@ -88,7 +91,12 @@ impl PatchEntry {
         u64::from(self.memory_mib).saturating_mul(MEBIBYTE)
     }
 
-    /// As [`memory_mib`](Self::memory_mib) lists `bytes`: rounded up.
+    /// Bytes that a process which applied it had resident at most, if that was measured.
+    pub fn peak(&self) -> Option<u64> {
+        self.peak_mib.map(|mebibytes| u64::from(mebibytes) * MEBIBYTE)
+    }
+
+    /// As [`memory_mib`](Self::memory_mib) and [`peak_mib`](Self::peak_mib) list `bytes`: rounded up.
     pub fn mebibytes(bytes: u64) -> u32 {
         u32::try_from(bytes.div_ceil(MEBIBYTE)).unwrap_or(u32::MAX)
     }
@@ -236,32 +244,39 @@ fn read_patches(fields: &mut Fields<'_, '_>) -> Result<Vec<PatchEntry>, Malforme
 
 impl PatchEntry {
     fn read(value: View<'_>, place: Place<'_>) -> Result<Self, Malformed> {
-        let items: Result<[View<'_>; 5], _> = into_array(value, place)?.try_into();
-        let Ok([old, codec, size, digest, memory]) = items else {
+        let mut items = into_array(value, place)?.into_iter();
+        let mut next = || items.next();
+        let (Some(old), Some(codec), Some(size), Some(digest), Some(memory), peak, None) =
+            (next(), next(), next(), next(), next(), next(), next())
+        else {
             return Err(Malformed::new(
                 place,
                 "an array of another length",
-                "[old, codec, size, digest, memory]",
+                "[old, codec, size, digest, memory] and perhaps peak",
             ));
         };
-        let memory = into_natural(memory, place)?;
+        // More than anybody has is refused by every client's limit, however it is spelled.
+        let mebibytes =
+            |value| into_natural(value, place).map(|mebibytes| u32::try_from(mebibytes).unwrap_or(u32::MAX));
         Ok(Self {
             old: parse(old, place)?,
             codec: parse(codec, place)?,
             size: into_natural(size, place)?,
             digest: parse(digest, place)?,
-            // More than anybody has is refused by every client's limit, however it is spelled.
-            memory_mib: u32::try_from(memory).unwrap_or(u32::MAX),
+            memory_mib: mebibytes(memory)?,
+            peak_mib: peak.map(mebibytes).transpose()?,
         })
     }
 
     fn write(&self) -> Value {
-        Value::Array(vec![
+        let mut items = vec![
             self.old.to_string().into(),
             self.codec.as_str().into(),
             integer(self.size),
             self.digest.to_string().into(),
             self.memory_mib.into(),
-        ])
+        ];
+        items.extend(self.peak_mib.map(Value::from));
+        Value::Array(items)
     }
 }

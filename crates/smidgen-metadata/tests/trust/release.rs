@@ -38,6 +38,7 @@ pub(crate) fn release(sequence: u64, severity: Severity, metrics: Severity) -> R
         size: 100_000 + old * 7_919 % 50_000,
         digest: digest(sequence * 1000 + old).to_blob(),
         memory_mib: 9,
+        peak_mib: old.is_multiple_of(2).then_some(7),
     };
     Release {
         sequence,
@@ -263,6 +264,9 @@ fn rejects_hostile_entries_and_names_the_place() {
         ("patches", r#"[["00112233","../x",1,"00112233445566778899aabbccddeeff",1]]"#),
         ("patches", r#"[["00112233","classic",1,"0011223344556677",1]]"#),
         ("patches", r#"[["00112233","classic",1,"00112233445566778899aabbccddeeff",-1]]"#),
+        ("patches", r#"[["00112233","classic",1,"00112233445566778899aabbccddeeff",1,"2"]]"#),
+        ("patches", r#"[["00112233","classic",1,"00112233445566778899aabbccddeeff",1,-2]]"#),
+        ("patches", r#"[["00112233","classic",1,"00112233445566778899aabbccddeeff",1,2,3]]"#),
         ("notes", r#""\u0007""#),
         ("raw", "0"),
         ("withdrawn", "1"),

@@ -4,11 +4,12 @@ use std::fmt;
 
 use super::DeltaRow;
 
-const HEADINGS: [&str; 7] = ["artifact", "pair", "full", "patch", "saved", "CPU s", "memory to apply"];
+const HEADINGS: [&str; 8] =
+    ["artifact", "pair", "full", "patch", "saved", "CPU s", "memory to apply", "peak"];
 
 /// Writes a heading and one line for each row, in columns as wide as their widest cell.
 pub(super) fn write(rows: &[DeltaRow], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let rows: Vec<[String; 7]> = rows.iter().map(cells).collect();
+    let rows: Vec<[String; 8]> = rows.iter().map(cells).collect();
     let mut widths = HEADINGS.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -19,23 +20,24 @@ pub(super) fn write(rows: &[DeltaRow], f: &mut fmt::Formatter<'_>) -> fmt::Resul
     rows.iter().try_for_each(|row| line(row, widths, f))
 }
 
-fn cells(row: &DeltaRow) -> [String; 7] {
+fn cells(row: &DeltaRow) -> [String; 8] {
     let old = row.old_version.as_deref().unwrap_or("(none)");
     let full = row.full_size.map_or_else(|| "-".into(), group);
-    let [patch, saved, cpu, memory] = match row.patch_size {
+    let [patch, saved, cpu, memory, peak] = match row.patch_size {
         Some(size) => [
             group(size),
             percent(row.saved, row.full_size),
             format!("{:.2}", row.cpu_seconds),
             group(row.apply_memory),
+            row.apply_peak.map_or_else(|| "-".into(), group),
         ],
-        None => [row.reason.clone().unwrap_or_default(), "-".into(), "-".into(), "-".into()],
+        None => [row.reason.clone().unwrap_or_default(), "-".into(), "-".into(), "-".into(), "-".into()],
     };
     let artifact = format!("{} {}", row.name, row.platform);
-    [artifact, format!("{old} -> {}", row.new_version), full, patch, saved, cpu, memory]
+    [artifact, format!("{old} -> {}", row.new_version), full, patch, saved, cpu, memory, peak]
 }
 
-fn line(cells: &[String; 7], widths: [usize; 7], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn line(cells: &[String; 8], widths: [usize; 8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut text = String::new();
     for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {
         // Names to the left, numbers to the right.
@@ -83,6 +85,7 @@ mod tests {
             codec: Some("classic".into()),
             cpu_seconds: 1.5,
             apply_memory: 999,
+            apply_peak: Some(3_145_728),
             reason: None,
         };
         let first = DeltaRow {
@@ -93,9 +96,9 @@ mod tests {
         };
         let report = DeltaReport { artifacts: Vec::new(), rows: vec![row, first] };
         let expected = "\
-artifact             pair                full                    patch   saved  CPU s  memory to apply
-editor x86_64-linux  1.0 -> 1.1     1,234,567                   12,345  99.0 %   1.50              999
-editor x86_64-linux  (none) -> 1.1  1,234,567  there is no older build       -      -                -
+artifact             pair                full                    patch   saved  CPU s  memory to apply       peak
+editor x86_64-linux  1.0 -> 1.1     1,234,567                   12,345  99.0 %   1.50              999  3,145,728
+editor x86_64-linux  (none) -> 1.1  1,234,567  there is no older build       -      -                -          -
 ";
         assert_eq!(report.to_string(), expected);
     }

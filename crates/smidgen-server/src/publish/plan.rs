@@ -382,5 +382,6 @@ fn outcome(entry: &PatchEntry, cost: Cost, full_size: u64) -> PatchOutcome {
         codec: entry.codec.to_string(),
         cpu_seconds: cost.cpu.as_secs_f64(),
         apply_memory: entry.memory(),
+        apply_peak: entry.peak(),
     }
 }

@@ -164,7 +164,9 @@ impl Workshop<'_> {
             Err(reason) => return Ok(Attempt::Skipped { reason }),
         };
         let (new, codec, limits) = (Arc::clone(&artifact.build), self.options.codec, self.limits.clone());
-        let attempt = encode(artifact, move || encode::patch(&old, &new, codec, &limits)).await?;
+        let prover = self.options.prover.clone();
+        let attempt =
+            encode(artifact, move || encode::patch(&old, &new, codec, &limits, prover.as_ref())).await?;
         if let Attempt::Made(made) = &attempt {
             let (size, new_size) = (made.entry.size, artifact.build.size());
             self.reporter.event(&Event::PatchMade { pair, size, new_size });

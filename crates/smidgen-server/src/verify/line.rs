@@ -9,8 +9,9 @@ use smidgen_metadata::{Blake3, BlobDigest, HistoryEntry, Line, PatchEntry, Relea
 
 use super::{Finding, VerifyReport};
 use crate::digests::{Digests, digest};
-use crate::encode::{Build, Comparing, blake3_of, blob_digest};
+use crate::encode::{Build, blake3_of, blob_digest};
 use crate::lines::ListedLine;
+use crate::proof::Comparing;
 use crate::publish::Older;
 use crate::repository::{Repository, State};
 use crate::store::{Store, StoreError};

@@ -338,6 +338,7 @@ mod tests {
             size: 1000 * (sequence - old),
             digest: blake3(100 + old).to_blob(),
             memory_mib: 1,
+            peak_mib: Some(5),
         };
         Release {
             sequence,
