@@ -58,6 +58,15 @@ pub(crate) struct OldFile<'a> {
     lines: Lines,
     /// Whether the block is the whole file.
     is_small: bool,
+    /// Bytes that are read as others than they are, by place.
+    changes: Vec<Change>,
+}
+
+/// A byte of the old file that is to be read as another one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Change {
+    pub(crate) at: u32,
+    pub(crate) byte: u8,
 }
 
 impl<'a> OldFile<'a> {
@@ -74,7 +83,16 @@ impl<'a> OldFile<'a> {
             seen: None,
             lines: Lines::new(slots),
             is_small: slots == 0,
+            changes: Vec::new(),
         }
+    }
+
+    /// From now on, [`read`](Self::read) gives these bytes for what is there; of two at one place, the first. The digest
+    /// stays that of the file.
+    pub(crate) fn change(&mut self, mut changes: Vec<Change>) {
+        changes.sort_by_key(|change| change.at);
+        changes.dedup_by_key(|change| change.at);
+        self.changes = changes;
     }
 
     /// Bytes of the file.
@@ -102,6 +120,21 @@ impl<'a> OldFile<'a> {
 
     /// Fills `out` from `offset`. The caller has checked that the range lies inside the file.
     pub(crate) fn read(&mut self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_unchanged(out, offset)?;
+        if !self.changes.is_empty() {
+            let first = self.changes.partition_point(|change| u64::from(change.at) < offset);
+            for change in self.changes.iter().skip(first) {
+                let inside = u64::from(change.at).saturating_sub(offset);
+                match out.get_mut(usize::try_from(inside).unwrap_or(usize::MAX)) {
+                    Some(byte) => *byte = change.byte,
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_unchanged(&mut self, out: &mut [u8], offset: u64) -> io::Result<()> {
         let (mut rest, mut offset) = (out, offset);
         while !rest.is_empty() {
             let len = if self.reach(offset, rest.len())? {

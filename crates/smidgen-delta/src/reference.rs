@@ -31,6 +31,7 @@ mod extra;
 mod field;
 mod go;
 mod half;
+mod line_numbers;
 mod list;
 mod model;
 mod nibbles;
@@ -89,16 +90,19 @@ pub(crate) fn memory(sizes: Sizes, plan: u64, extra: u64) -> u64 {
 }
 
 /// Makes the new file.
-pub(crate) fn apply(
-    sections: &mut Sections<'_>,
+pub(crate) fn apply<'a>(
+    sections: &mut Sections<'a>,
     old: &mut OldFile<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), ApplyError> {
     let plan = read_plan(sections, old.size())?;
-    let extra = if is_parted(sections)? {
-        ExtraStream::Parted(PartReader::open(sections)?)
-    } else {
-        ExtraStream::Coded(sections.coded(SectionKind::ExtraCoded), models(sections, &plan))
+    let coded = |sections: &Sections<'a>| sections.coded(SectionKind::ExtraCoded);
+    let extra = match way(sections)? {
+        Way::Coded => ExtraStream::Coded(coded(sections), models(sections, &plan)),
+        Way::Mixed => {
+            ExtraStream::Mixed(coded(sections), models(sections, &plan), PartReader::open(sections)?)
+        }
+        Way::Parted => ExtraStream::Parted(PartReader::open(sections)?),
     };
     let mut streams = Streams {
         references: sections.coded(SectionKind::References),
@@ -111,13 +115,17 @@ pub(crate) fn apply(
     finish(add, SectionKind::AddCoded)?;
     match extra {
         ExtraStream::Coded(coder, _) => finish(coder, SectionKind::ExtraCoded),
+        ExtraStream::Mixed(coder, _, parts) => {
+            finish(coder, SectionKind::ExtraCoded)?;
+            parts.finish()
+        }
         ExtraStream::Parted(parts) => parts.finish(),
     }
 }
 
 /// Makes the new file too, and keeps account of what the parts of it cost that begin at `borders`.
-pub(crate) fn account(
-    sections: &mut Sections<'_>,
+pub(crate) fn account<'a>(
+    sections: &mut Sections<'a>,
     old: &mut OldFile<'_>,
     output: &mut Output<'_>,
     borders: &[u64],
@@ -126,12 +134,15 @@ pub(crate) fn account(
     let mut coder = Ledger::new(sections.coded(SectionKind::Plan), borders);
     let plan = code_plan(&mut coder, sections, old.size())?;
     finish(coder.close(&mut account), SectionKind::Plan)?;
-    let extra = if is_parted(sections)? {
+    let coded = |sections: &Sections<'a>| Ledger::new(sections.coded(SectionKind::ExtraCoded), borders);
+    let parted = |sections: &mut Sections<'a>| {
         let prices = Part::SECTIONS.map(|kind| sections.bits_per_byte(kind));
-        ExtraStream::Parted(PartLedger::new(PartReader::open(sections)?, prices, borders))
-    } else {
-        let coder = Ledger::new(sections.coded(SectionKind::ExtraCoded), borders);
-        ExtraStream::Coded(coder, models(sections, &plan))
+        Ok::<_, ApplyError>(PartLedger::new(PartReader::open(sections)?, prices, borders))
+    };
+    let extra = match way(sections)? {
+        Way::Coded => ExtraStream::Coded(coded(sections), models(sections, &plan)),
+        Way::Mixed => ExtraStream::Mixed(coded(sections), models(sections, &plan), parted(sections)?),
+        Way::Parted => ExtraStream::Parted(parted(sections)?),
     };
     let mut streams = Streams {
         references: Ledger::new(sections.coded(SectionKind::References), borders),
@@ -144,6 +155,10 @@ pub(crate) fn account(
     finish(add.close(&mut account), SectionKind::AddCoded)?;
     match extra {
         ExtraStream::Coded(coder, _) => finish(coder.close(&mut account), SectionKind::ExtraCoded)?,
+        ExtraStream::Mixed(coder, _, parts) => {
+            finish(coder.close(&mut account), SectionKind::ExtraCoded)?;
+            parts.close(&mut account).finish()?;
+        }
         ExtraStream::Parted(parts) => parts.close(&mut account).finish()?,
     }
     Ok(account)
@@ -160,7 +175,7 @@ fn make(
     let new_size = sections.new_size();
     let matched = plan.matches.iter().fold(0_u64, |sum, found| sum.saturating_add(found.len));
     if matched.checked_add(extra_size(sections)) != Some(new_size) {
-        let extra = if is_parted(sections)? { SectionKind::Extra } else { SectionKind::ExtraCoded };
+        let extra = if way(sections)? == Way::Parted { SectionKind::Extra } else { SectionKind::ExtraCoded };
         return Err(wrong(extra, "has another raw size than the matches leave room for"));
     }
     if sections.raw_size(SectionKind::AddCoded) != matched {
@@ -180,13 +195,25 @@ fn extra_size(sections: &Sections<'_>) -> u64 {
     parts.into_iter().fold(sections.raw_size(SectionKind::ExtraCoded), u64::saturating_add)
 }
 
-/// Whether extra bytes come in parts.
-fn is_parted(sections: &Sections<'_>) -> Result<bool, ApplyError> {
-    let has_parts = Part::SECTIONS.iter().any(|kind| sections.raw_size(*kind) > 0);
-    if has_parts && sections.raw_size(SectionKind::ExtraCoded) > 0 {
-        return Err(wrong(SectionKind::ExtraCoded, "stands beside what it replaces"));
+/// How extra bytes come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Coded,
+    Mixed,
+    Parted,
+}
+
+/// Which sections there are says how extra bytes come.
+fn way(sections: &Sections<'_>) -> Result<Way, ApplyError> {
+    let has = |kind: &SectionKind| sections.raw_size(*kind) > 0;
+    let is_coded = has(&SectionKind::ExtraCoded);
+    let (data, code) = Part::SECTIONS.split_at(1);
+    match (is_coded, data.iter().any(has), code.iter().any(has)) {
+        (true, _, true) => Err(wrong(SectionKind::ExtraCoded, "stands beside what it replaces")),
+        (true, true, false) => Ok(Way::Mixed),
+        (_, false, false) => Ok(Way::Coded),
+        (false, _, _) => Ok(Way::Parted),
     }
-    Ok(has_parts)
 }
 
 /// Models for extra bytes that are coded bit by bit.

@@ -3,6 +3,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{
+    control::Match,
     region::{Region, Rule},
     x86_64::{Parsed, Role, parse},
 };
@@ -35,6 +36,13 @@ impl Content {
             Some(Rule::Chained { .. }) => Self::Data(6),
             Some(Rule::Buckets(_)) => Self::Data(7),
         }
+    }
+}
+
+impl Match {
+    /// What extra bytes behind a match are taken for: what the old file has at its end.
+    pub(crate) fn extra_content(&self, regions: &[Region]) -> Content {
+        Content::at(regions, self.old_end().saturating_sub(1))
     }
 }
 

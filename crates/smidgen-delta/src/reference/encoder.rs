@@ -30,6 +30,7 @@ mod elf;
 mod go;
 mod image;
 mod labels;
+mod line_numbers;
 mod lists;
 mod mach_o;
 mod matches;
@@ -62,6 +63,11 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
     let (mut old_image, new_image) = jobs::both(threads, || Image::of(old), || Image::of(new));
     old_image.regions.truncate(MAX_REGIONS);
     old_image.set_parts(new_image.buckets().map_or(0, |(_, buckets)| buckets.parts));
+    let tables = old_image.line_tables.zip(new_image.line_tables);
+    let moved = tables.and_then(|(was, is)| line_numbers::find(old, &was, new, &is));
+    let (lines, changed) = moved.unzip();
+    // All matches are with the old file as it is when its line numbers are put right.
+    let (file, old) = (old, changed.as_deref().unwrap_or(old));
     let (old_file, new_file) =
         (File { bytes: old, image: &old_image }, File { bytes: new, image: &new_image });
     let mut matches = find_matches(old_file, new_file, threads).ok()??;
@@ -79,11 +85,12 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
         regions: old_image.regions,
         matches,
         paging: signature.map(|found| found.paging),
+        lines,
     };
     if extra_len(new, &plan.matches) > MAX_EXTRA {
         return None;
     }
-    write(&plan, old, new, threads)
+    write(&plan, file, new, threads)
 }
 
 /// The sections that an executable file names, by place; none if it is of no format that is known here.
@@ -194,7 +201,7 @@ fn match_bases(old: &Image, new: &Image, matches: &mut Vec<Match>) {
 fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Vec<Packed>> {
     let sizes = Sizes { old: old.len() as u64, new: new.len() as u64 };
     let mut coder = Encoder::new();
-    let raw_size = Plan::raw_size(plan.regions.len() as u64, plan.matches.len() as u64);
+    let raw_size = plan.raw_size();
     let written = plan::code(&mut coder, plan, raw_size, sizes);
     debug_assert!(written.is_ok_and(|written| written == *plan));
     let mut sections = vec![section(SectionKind::Plan, raw_size, coder)];
@@ -203,10 +210,13 @@ fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<V
     let walk = |scope: Scope| {
         let mut source = OldFile::new(&old);
         let walk = Walk::new(plan, &mut source).ok()?.with_scope(scope);
-        let extra = if is_much(extra, sizes.new) {
-            ExtraStream::Parted(PartWriter::default())
-        } else {
-            ExtraStream::Coded(Encoder::new(), Box::new(Extra::new(extra, plan.has_words())))
+        let models = |size| Box::new(Extra::new(size, plan.has_words()));
+        let extra = match Share::of(extra, sizes.new) {
+            Share::Little => ExtraStream::Coded(Encoder::new(), models(extra)),
+            Share::Some => {
+                ExtraStream::Mixed(Encoder::new(), models(plan.extra_code(sizes.new)), PartWriter::default())
+            }
+            Share::Much => ExtraStream::Parted(PartWriter::default()),
         };
         let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra };
         let seen = walk.run(&mut streams, &mut source, new, sizes.new, |_| Ok(())).ok()?;
@@ -214,10 +224,13 @@ fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<V
             (Scope::Extra, ExtraStream::Coded(coder, _)) => {
                 vec![section(SectionKind::ExtraCoded, seen.extra, coder)]
             }
-            (Scope::Extra, ExtraStream::Parted(parts)) => {
-                let parts = Part::SECTIONS.into_iter().zip(parts.parts);
-                parts.map(|(kind, raw)| pack(kind, &raw, Strength::Parts).ok()).collect::<Option<_>>()?
+            (Scope::Extra, ExtraStream::Mixed(coder, _, parts)) => {
+                let mut sections = pack_parts(parts)?;
+                let parted: u64 = sections.iter().map(|section| section.raw_size).sum();
+                sections.push(section(SectionKind::ExtraCoded, seen.extra - parted, coder));
+                sections
             }
+            (Scope::Extra, ExtraStream::Parted(parts)) => pack_parts(parts)?,
             _ => vec![
                 section(SectionKind::References, seen.references, streams.references),
                 section(SectionKind::AddCoded, seen.add, streams.add),
@@ -231,12 +244,32 @@ fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<V
     Some(sections)
 }
 
-/// Whether so many extra bytes are much of a file: models of each of them would then take longer to read than a patch of
+/// How much of a file is extra: models of each of these bytes take long to read, and a patch must not take longer than one of
 /// bsdiff does.
-fn is_much(extra: u64, new_size: u64) -> bool {
-    // So few take little time whichever way.
-    const LITTLE: u64 = 16 << 10;
-    extra > LITTLE.max(new_size / 4)
+enum Share {
+    /// All of it gets models.
+    Little,
+    /// Code does, for which they do most.
+    Some,
+    /// None does.
+    Much,
+}
+
+impl Share {
+    fn of(extra: u64, new_size: u64) -> Self {
+        // So few take little time whichever way.
+        const FEW: u64 = 16 << 10;
+        match extra {
+            _ if extra > FEW.max(new_size / 4) => Self::Much,
+            _ if extra > FEW.max(new_size / 64) => Self::Some,
+            _ => Self::Little,
+        }
+    }
+}
+
+fn pack_parts(parts: PartWriter) -> Option<Vec<Packed>> {
+    let parts = Part::SECTIONS.into_iter().zip(parts.parts);
+    parts.map(|(kind, raw)| pack(kind, &raw, Strength::Parts).ok()).collect()
 }
 
 fn section(kind: SectionKind, raw_size: u64, coder: Encoder) -> Packed {

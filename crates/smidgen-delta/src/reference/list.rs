@@ -521,6 +521,7 @@ mod tests {
                 found(0x1000, 0x900, 16),
             ],
             paging: None,
+            lines: None,
         };
         let map = Correspondence::new(&plan.matches, &layout, &layout);
         let wanted = list(&[0x100, 0x300, 0x340, 0x420, 0x600]);

@@ -4,7 +4,9 @@
 use super::{
     account::Made,
     coder::Coder,
+    content::Content,
     control::{Controls, Match},
+    line_numbers::{LineNumbers, Shift},
     list::{self, unwind_info::Style},
     model::{Number, Symbol},
     pages::{MAX_LOG, MIN_LOG, Paging},
@@ -14,6 +16,7 @@ use super::{
     },
     sorted,
 };
+use crate::old::Change;
 
 /// Everything that is known before the first byte of the new file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,12 +31,18 @@ pub(crate) struct Plan {
     pub(crate) matches: Vec<Match>,
     /// Which part of the new file is digested page by page.
     pub(crate) paging: Option<Paging>,
+    /// Which line numbers of the old file are others before anything is made of it.
+    pub(crate) lines: Option<LineNumbers>,
 }
 
 /// Bytes that a match takes in a plan's raw size.
 const MATCH: u64 = 24;
 /// Bytes that a region does.
 const REGION: u64 = 64;
+/// Bytes that a shift of line numbers does.
+const SHIFT: u64 = 16;
+/// Bytes that a changed byte of the old file does, and its share of the room in which they are sorted.
+const CHANGE: u64 = 16;
 /// The most segments of one file.
 pub(crate) const MAX_SEGMENTS: usize = 32;
 /// The most regions.
@@ -45,6 +54,8 @@ pub(crate) struct Counts {
     pub(crate) segments: [u64; 2],
     pub(crate) regions: u64,
     pub(crate) matches: u64,
+    pub(crate) shifts: u64,
+    pub(crate) changes: u64,
 }
 
 /// The sizes of the two files.
@@ -58,10 +69,43 @@ pub(crate) struct Sizes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong(pub(crate) &'static str);
 
+impl Counts {
+    fn raw_size(&self) -> u64 {
+        let rooms = [
+            self.regions.saturating_mul(REGION),
+            self.matches.saturating_mul(MATCH),
+            self.shifts.saturating_mul(SHIFT),
+            self.changes.saturating_mul(CHANGE),
+        ];
+        rooms.into_iter().fold(1, u64::saturating_add)
+    }
+}
+
 impl Plan {
-    /// What its section's table entry gives as raw size: the room that regions and matches take.
-    pub(crate) fn raw_size(regions: u64, matches: u64) -> u64 {
-        regions.saturating_mul(REGION).saturating_add(matches.saturating_mul(MATCH)).saturating_add(1)
+    /// What its section's table entry gives as raw size: the room that all of it takes.
+    pub(crate) fn raw_size(&self) -> u64 {
+        self.counts().raw_size()
+    }
+
+    fn counts(&self) -> Counts {
+        let lines = self.lines.as_ref();
+        Counts {
+            segments: [&self.old, &self.new].map(|layout| layout.segments.len() as u64),
+            regions: self.regions.len() as u64,
+            matches: self.matches.len() as u64,
+            shifts: lines.map_or(0, |lines| lines.shifts.len() as u64),
+            changes: lines.map_or(0, |lines| lines.changes.into()),
+        }
+    }
+
+    /// How many extra bytes of a new file of this size are code.
+    #[cfg(feature = "diff")]
+    pub(crate) fn extra_code(&self, new_size: u64) -> u64 {
+        let before = [Match::default()].into_iter().chain(self.matches.iter().copied());
+        let ends = self.matches.iter().map(|next| next.new_offset).chain([new_size]);
+        let is_code = |before: &Match| !matches!(before.extra_content(&self.regions), Content::Data(_));
+        let gaps = before.zip(ends).filter(|(before, _)| is_code(before));
+        gaps.fold(0, |sum, (before, end)| sum.saturating_add(end.saturating_sub(before.new_end())))
     }
 
     /// Whether there is aarch64 code.
@@ -74,7 +118,11 @@ impl Plan {
         // A region is larger in memory, by its fields, and there may be room for as many more; a match is not.
         const FOR_A_REGION: u64 =
             (2 * size_of::<Region>() + 2 * MAX_FIELDS * size_of::<RecordField>()) as u64;
-        const { assert!(size_of::<Match>() as u64 <= MATCH) };
+        const {
+            assert!(size_of::<Match>() as u64 <= MATCH);
+            assert!(size_of::<Shift>() as u64 <= SHIFT);
+            assert!(2 * size_of::<Change>() as u64 <= CHANGE);
+        };
         let regions = raw_size.wrapping_div(REGION).min(MAX_REGIONS as u64);
         raw_size
             .saturating_add(regions.saturating_mul(FOR_A_REGION))
@@ -91,13 +139,13 @@ pub(crate) fn code(
     sizes: Sizes,
 ) -> Result<Plan, Wrong> {
     let mut number = Number::default();
+    let given = wanted.counts();
     let counts = Counts {
-        segments: [
-            number.code(coder, wanted.old.segments.len() as u64),
-            number.code(coder, wanted.new.segments.len() as u64),
-        ],
-        regions: number.code(coder, wanted.regions.len() as u64),
-        matches: number.code(coder, wanted.matches.len() as u64),
+        segments: given.segments.map(|segments| number.code(coder, segments)),
+        regions: number.code(coder, given.regions),
+        matches: number.code(coder, given.matches),
+        shifts: number.code(coder, given.shifts),
+        changes: number.code(coder, given.changes),
     };
     if counts.segments.iter().any(|count| *count > MAX_SEGMENTS as u64) {
         return Err(Wrong("has too many segments"));
@@ -105,7 +153,7 @@ pub(crate) fn code(
     if counts.regions > MAX_REGIONS as u64 {
         return Err(Wrong("has too many regions"));
     }
-    if Plan::raw_size(counts.regions, counts.matches) != raw_size {
+    if counts.raw_size() != raw_size {
         return Err(Wrong("has other counts than its raw size says"));
     }
     let [old_segments, new_segments] = counts.segments;
@@ -114,6 +162,7 @@ pub(crate) fn code(
     let new = segments.code(coder, &wanted.new, new_segments);
     let regions = code_regions(coder, &wanted.regions, counts.regions, sizes.old)?;
     let paging = code_paging(coder, &mut number, wanted.paging, sizes.new)?;
+    let lines = code_lines(coder, wanted.lines.as_ref(), &counts, sizes.old)?;
     coder.book(Made::Layout);
     let digests = paging.map_or(0, |paging| paging.len());
     let tables = sorted::len(&regions, sizes.old);
@@ -123,7 +172,59 @@ pub(crate) fn code(
     let lists = list::len(&regions, sizes.old);
     let sources = [sizes.old, digests_end, tables_end, tables_end.saturating_add(lists)];
     let matches = code_matches(coder, &wanted.matches, counts.matches, sources, sizes.new)?;
-    Ok(Plan { old, new, regions, matches, paging })
+    Ok(Plan { old, new, regions, matches, paging, lines })
+}
+
+fn code_lines(
+    coder: &mut impl Coder,
+    wanted: Option<&LineNumbers>,
+    counts: &Counts,
+    old_size: u64,
+) -> Result<Option<LineNumbers>, Wrong> {
+    if counts.shifts == 0 {
+        return Ok(None);
+    }
+    let none = LineNumbers::default();
+    let wanted = wanted.unwrap_or(&none);
+    let mut number = Number::default();
+    let mut next = |wanted: u64| number.code(coder, wanted);
+    let mut lines = LineNumbers {
+        tables: next(wanted.tables),
+        tables_len: next(wanted.tables_len),
+        list: next(wanted.list),
+        functions: next(wanted.functions.into()) as u32,
+        files: next(wanted.files),
+        data: next(wanted.data),
+        changes: counts.changes as u32,
+        shifts: Vec::new(),
+    };
+    let lies_in_it = |start: u64, len: u64| start.checked_add(len).is_some_and(|end| end <= old_size);
+    if !lies_in_it(lines.tables, lines.tables_len)
+        || !lies_in_it(lines.list, u64::from(lines.functions).saturating_mul(8))
+    {
+        return Err(Wrong("has tables of line numbers that do not lie in the old file"));
+    }
+    let [mut files, mut places, mut steps] = <[Number; 3]>::default();
+    let mut before = Shift::default();
+    // The count was held against the raw size, and that against the limits, before anything is allocated.
+    for index in 0..counts.shifts as usize {
+        let wanted = wanted.shifts.get(index).copied().unwrap_or_default();
+        let file =
+            before.file.wrapping_add(files.code(coder, wanted.file.wrapping_sub(before.file).into()) as u32);
+        if file != before.file {
+            before = Shift { file, line: 0, by: 0 };
+        }
+        let line =
+            before.line.wrapping_add(places.code(coder, wanted.line.wrapping_sub(before.line).into()) as u32);
+        let step = steps.code_signed(coder, wanted.by.wrapping_sub(before.by).into()) as i32;
+        let shift = Shift { file, line, by: before.by.wrapping_add(step) };
+        if lines.shifts.last().is_some_and(|last| (last.file, last.line) >= (file, line)) {
+            return Err(Wrong("has moved lines that are not in order"));
+        }
+        lines.shifts.push(shift);
+        before = shift;
+    }
+    Ok(Some(lines))
 }
 
 fn code_paging(
@@ -540,12 +641,27 @@ mod tests {
                 Match { old_offset: 1300, new_offset: 1205, len: 500 },
             ],
             paging: Some(Paging { log: 12, end: 9000 }),
+            lines: Some(LineNumbers {
+                tables: 4000,
+                tables_len: 300,
+                list: 4300,
+                functions: 9,
+                files: 3900,
+                data: 77,
+                changes: 12,
+                shifts: vec![
+                    Shift { file: 0, line: 7, by: -2 },
+                    Shift { file: 0, line: 90, by: 5 },
+                    Shift { file: 300, line: 0, by: i32::MIN },
+                    Shift { file: u32::MAX, line: u32::MAX, by: i32::MAX },
+                ],
+            }),
         }
     }
 
     fn read_back(plan: &Plan, raw_size: u64) -> Result<Plan, Wrong> {
         let mut encoder = Encoder::new();
-        let raw = Plan::raw_size(plan.regions.len() as u64, plan.matches.len() as u64);
+        let raw = plan.raw_size();
         let huge = Sizes { old: u64::MAX, new: u64::MAX };
         let _ = code(&mut encoder, plan, raw, huge);
         let packed = encoder.finish();
@@ -556,7 +672,7 @@ mod tests {
     #[test]
     fn a_plan_with_every_rule_reads_back() {
         let plan = sample();
-        assert_eq!(read_back(&plan, Plan::raw_size(16, 4)), Ok(plan));
+        assert_eq!(read_back(&plan, plan.raw_size()), Ok(plan));
     }
 
     #[test]
@@ -564,9 +680,7 @@ mod tests {
         let wrong = |change: &dyn Fn(&mut Plan)| {
             let mut plan = sample();
             change(&mut plan);
-            read_back(&plan, Plan::raw_size(plan.regions.len() as u64, plan.matches.len() as u64))
-                .map(drop)
-                .map_err(|wrong| wrong.0)
+            read_back(&plan, plan.raw_size()).map(drop).map_err(|wrong| wrong.0)
         };
         let region = Err("has a region that does not lie in the old file");
         let found = Err("has a match that does not lie in both files");
@@ -626,6 +740,20 @@ mod tests {
         assert_eq!(list(0, 1250), outside);
         assert_eq!(list(5, 1249), outside);
         assert_eq!(list(u64::MAX, u32::MAX), outside);
+        let lines = |change: &dyn Fn(&mut LineNumbers)| {
+            wrong(&|plan: &mut Plan| change(plan.lines.as_mut().unwrap()))
+        };
+        let outside = Err("has tables of line numbers that do not lie in the old file");
+        assert_eq!(lines(&|lines| lines.tables_len = 6000), Ok(()));
+        assert_eq!(lines(&|lines| lines.tables_len = 6001), outside);
+        assert_eq!(lines(&|lines| lines.tables = u64::MAX), outside);
+        assert_eq!(lines(&|lines| lines.functions = 712), Ok(()));
+        assert_eq!(lines(&|lines| lines.functions = 713), outside);
+        assert_eq!(lines(&|lines| lines.list = u64::MAX), outside);
+        let disordered = Err("has moved lines that are not in order");
+        assert_eq!(lines(&|lines| lines.shifts[1].line = 7), disordered);
+        assert_eq!(lines(&|lines| lines.shifts[1].line = 6), disordered);
+        assert_eq!(lines(&|lines| lines.shifts.swap(2, 3)), disordered);
         let lists = Err("has a list that this version cannot unpack");
         assert_eq!(packing_of(4), lists);
         assert_eq!(packing_of(u64::MAX), lists);
@@ -636,7 +764,7 @@ mod tests {
         let many: Vec<Region> = (0..=MAX_REGIONS as u64).map(region).collect();
         assert_eq!(wrong(&|plan| plan.regions = many.clone()), Err("has too many regions"));
         let counts = Err(Wrong("has other counts than its raw size says"));
-        assert_eq!(read_back(&sample(), Plan::raw_size(16, 5)), counts);
+        assert_eq!(read_back(&sample(), sample().raw_size() + MATCH), counts);
         assert_eq!(read_back(&sample(), 0), counts);
     }
 
@@ -655,7 +783,7 @@ mod tests {
     fn segments_that_overlap_are_dropped() {
         let mut plan = sample();
         plan.old.segments.push(segment(0, 10, 0x40_0001));
-        let read = read_back(&plan, Plan::raw_size(16, 4)).unwrap();
+        let read = read_back(&plan, plan.raw_size()).unwrap();
         assert_eq!(read.old, sample().old);
     }
 
@@ -666,7 +794,8 @@ mod tests {
                 .map(|index| (seed * 64 + index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[0])
                 .collect();
             let mut decoder = Decoder::new(&noise, 0, 64);
-            let _ = code(&mut decoder, &Plan::default(), Plan::raw_size(seed % 5, seed % 7), SIZES);
+            let raw_size = 1 + seed % 5 * REGION + seed % 7 * MATCH + seed % 3 * SHIFT + seed % 2 * CHANGE;
+            let _ = code(&mut decoder, &Plan::default(), raw_size, SIZES);
         }
     }
 }

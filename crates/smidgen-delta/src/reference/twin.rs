@@ -9,6 +9,7 @@ mod differing;
 mod extra;
 mod generated;
 mod instruction;
+mod line_numbers;
 mod lists;
 mod map;
 mod parted;
@@ -48,7 +49,9 @@ struct Sections {
 enum Extras {
     /// Bit by bit.
     Coded(Vec<u8>),
-    /// In parts, unpacked.
+    /// Code bit by bit, what is none as a part, unpacked.
+    Mixed(Vec<u8>, Box<Parts>),
+    /// In parts.
     Parted(Box<Parts>),
 }
 
@@ -74,6 +77,8 @@ fn apply(sections: &Sections, old: &[u8], new_size: u64) -> Made {
     let mut coder = Coder::new(&sections.plan);
     let plan = plan::read(&mut coder);
     assert!(coder.is_used_up());
+    let right = plan.lines.as_ref().map(|lines| line_numbers::put_right(old, lines));
+    let old = right.as_deref().unwrap_or(old);
     let extra = new_size - plan.matches.iter().map(|found| found.len).sum::<u64>();
     let mut walk = Walk::new(&plan, sections, old, extra);
     let end = Match { old: 0, new: new_size, len: 0 };
@@ -91,6 +96,7 @@ fn apply(sections: &Sections, old: &[u8], new_size: u64) -> Made {
     }
     let extra_is_used_up = match &walk.extra {
         ExtraReader::Coded(coder, _) => coder.is_used_up(),
+        ExtraReader::Mixed(coder, _, parts) => coder.is_used_up() && parts.is_used_up(),
         ExtraReader::Parted(parts) => parts.is_used_up(),
     };
     let sections_are_used_up = extra_is_used_up && walk.references.is_used_up() && walk.add.is_used_up();
@@ -124,6 +130,7 @@ struct Walk<'a> {
 /// Where extra bytes come from.
 enum ExtraReader<'a> {
     Coded(Coder<'a>, Box<Extra>),
+    Mixed(Coder<'a>, Box<Extra>, Box<Parts>),
     Parted(Box<Parts>),
 }
 
@@ -148,6 +155,10 @@ impl<'a> Walk<'a> {
             extra: match &sections.extra {
                 Extras::Coded(bytes) => {
                     ExtraReader::Coded(Coder::new(bytes), Box::new(Extra::new(extra, has_words)))
+                }
+                Extras::Mixed(bytes, parts) => {
+                    let models = Extra::new(extra - parts.len() as u64, has_words);
+                    ExtraReader::Mixed(Coder::new(bytes), Box::new(models), parts.clone())
                 }
                 Extras::Parted(parts) => ExtraReader::Parted(parts.clone()),
             },
@@ -181,7 +192,12 @@ impl<'a> Walk<'a> {
             ExtraReader::Coded(coder, models) => {
                 models.read(coder, content, address, len as usize, &mut self.new);
             }
-            ExtraReader::Parted(parts) => parts.read(content, address, len as usize, &mut self.new),
+            ExtraReader::Mixed(coder, models, _) if !matches!(content, Content::Data(_)) => {
+                models.read(coder, content, address, len as usize, &mut self.new);
+            }
+            ExtraReader::Mixed(_, _, parts) | ExtraReader::Parted(parts) => {
+                parts.read(content, address, len as usize, &mut self.new);
+            }
         }
     }
 
@@ -251,20 +267,21 @@ mod tests {
             encoder,
             extra::Extra as RealExtra,
             parted::{PartWriter, Parts as RealParts},
-            plan::{self as real_plan, Plan as RealPlan},
+            plan as real_plan,
             walk::{ExtraStream, Streams, Walk as RealWalk},
         },
-        Extras, Sections, apply,
+        Coder, Extras, Sections, apply,
         generated::{Case, Random},
+        line_numbers,
         parted::Parts,
+        plan,
         program::{Container, KINDS, Program},
     };
     use crate::{SectionKind, old::OldFile};
 
     fn packed_plan(case: &Case) -> Vec<u8> {
         let mut coder = Encoder::new();
-        let raw_size = RealPlan::raw_size(case.plan.regions.len() as u64, case.plan.matches.len() as u64);
-        let written = real_plan::code(&mut coder, &case.plan, raw_size, case.sizes()).unwrap();
+        let written = real_plan::code(&mut coder, &case.plan, case.plan.raw_size(), case.sizes()).unwrap();
         assert_eq!(written, case.plan);
         coder.finish()
     }
@@ -303,20 +320,34 @@ mod tests {
         Box::new(RealExtra::new(case.extra(), case.plan.has_words()))
     }
 
-    /// What the real encoder says of a new file, extra bytes in parts or not.
-    fn encode(case: &Case, new: &[u8], in_parts: bool) -> Sections {
-        let extra = if in_parts {
-            ExtraStream::Parted(PartWriter::default())
-        } else {
-            ExtraStream::Coded(Encoder::new(), models(case))
+    /// How extra bytes are written.
+    #[derive(Clone, Copy)]
+    enum Way {
+        Coded,
+        Mixed,
+        Parted,
+    }
+
+    /// What the real encoder says of a new file.
+    fn encode(case: &Case, new: &[u8], way: Way) -> Sections {
+        let code = case.plan.extra_code(case.new_size);
+        let extra = match way {
+            Way::Coded => ExtraStream::Coded(Encoder::new(), models(case)),
+            Way::Mixed => {
+                let models = Box::new(RealExtra::new(code, case.plan.has_words()));
+                ExtraStream::Mixed(Encoder::new(), models, PartWriter::default())
+            }
+            Way::Parted => ExtraStream::Parted(PartWriter::default()),
         };
         let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra };
         assert!(walk(case, &mut streams, new) == new);
         let Streams { references, add, extra } = streams;
         let [references, add] = [references, add].map(Encoder::finish);
+        let parts = |written: PartWriter| Box::new(Parts::new(written.parts));
         let extra = match extra {
             ExtraStream::Coded(coder, _) => Extras::Coded(coder.finish()),
-            ExtraStream::Parted(parts) => Extras::Parted(Box::new(Parts::new(parts.parts))),
+            ExtraStream::Mixed(coder, _, written) => Extras::Mixed(coder.finish(), parts(written)),
+            ExtraStream::Parted(written) => Extras::Parted(parts(written)),
         };
         Sections { plan: packed_plan(case), references, add, extra }
     }
@@ -331,10 +362,11 @@ mod tests {
     /// plan, old file and references; and any bits are references.
     #[test]
     fn both_make_the_same_of_any_plan_and_any_references() {
-        let (mut classes, mut lists) = (BTreeSet::new(), BTreeSet::new());
+        let (mut classes, mut lists, mut changes) = (BTreeSet::new(), BTreeSet::new(), 0);
         for seed in 0..600 {
             let random = &mut Random(seed);
             let case = Case::new(random, false);
+            changes += case.plan.lines.as_ref().map_or(0, |lines| lines.changes);
             let sections = Sections {
                 plan: packed_plan(&case),
                 references: random.bytes(case.new_size / 4),
@@ -350,6 +382,27 @@ mod tests {
         let all = (0..=46).chain(48..=55);
         assert!(classes.iter().copied().eq(all), "{classes:?}");
         assert!(lists.iter().copied().eq(0..6), "{lists:?}");
+        assert!(changes > 1000, "{changes}");
+    }
+
+    #[test]
+    fn both_put_the_same_line_numbers_right() {
+        let mut changes = 0;
+        for seed in 5000..5400 {
+            let case = Case::new(&mut Random(seed), false);
+            let Some(lines) = &case.plan.lines else { continue };
+            let mut old = OldFile::new(&case.old);
+            let found = lines.changes(&mut old, lines.changes as usize).unwrap().found;
+            changes += found.len();
+            old.change(found);
+            let mut right = vec![0; case.old.len()];
+            old.read(&mut right, 0).unwrap();
+            let plan = plan::read(&mut Coder::new(&packed_plan(&case)));
+            let judged = line_numbers::put_right(&case.old, &plan.lines.unwrap());
+            let at = right.iter().zip(&judged).position(|(one, other)| one != other);
+            assert_eq!(at, None, "seed {seed}: {lines:?}");
+        }
+        assert!(changes > 1000, "{changes}");
     }
 
     /// Any bits are differing bytes and extra bytes, too.
@@ -387,8 +440,8 @@ mod tests {
                 let at = random.below(case.new_size) as usize;
                 new[at] = new[at].wrapping_add(1 + random.below(3) as u8);
             }
-            for in_parts in [false, true] {
-                let made = apply(&encode(&case, &new, in_parts), &case.old, case.new_size);
+            for way in [Way::Coded, Way::Mixed, Way::Parted] {
+                let made = apply(&encode(&case, &new, way), &case.old, case.new_size);
                 judge(seed, &case, &made.new, &new);
                 assert!(made.sections_are_used_up, "seed {seed}");
             }

@@ -11,6 +11,7 @@ use super::{
     extra::{Extra, Run, TAIL},
     field::{Inside, Reference},
     go,
+    line_numbers::Failed,
     list::{self, Lists},
     pages::Pages,
     parted::{self, Parts},
@@ -29,10 +30,12 @@ pub(crate) struct Streams<C, P> {
     pub(crate) extra: ExtraStream<C, P>,
 }
 
-/// The extra bytes, in one of two ways.
+/// The extra bytes, in one of three ways.
 pub(crate) enum ExtraStream<C, P> {
     /// Bit by bit, and with models.
     Coded(C, Box<Extra>),
+    /// Code bit by bit, and what is none as the part of that.
+    Mixed(C, Box<Extra>, P),
     /// In parts.
     Parted(P),
 }
@@ -40,7 +43,10 @@ pub(crate) enum ExtraStream<C, P> {
 impl<C: Coder, P: Parts> ExtraStream<C, P> {
     fn code(&mut self, run: &Run<'_>, made: &mut Vec<u8>) -> Result<(), ApplyError> {
         match self {
-            Self::Coded(coder, models) => {
+            Self::Mixed(_, _, parts) if matches!(run.content, Content::Data(_)) => {
+                parted::code(parts, run, made)
+            }
+            Self::Coded(coder, models) | Self::Mixed(coder, models, _) => {
                 models.code(coder, run, made);
                 Ok(())
             }
@@ -243,6 +249,10 @@ impl<'p> Walk<'p> {
 
     /// Prepares a walk.
     pub(crate) fn new(plan: &'p Plan, old: &mut OldFile<'_>) -> Result<Self, ApplyError> {
+        if let Some(lines) = &plan.lines {
+            let changes = lines.changes(old, lines.changes as usize);
+            old.change(changes.map_err(Failed::into_error)?.found);
+        }
         let map = Correspondence::new(&plan.matches, &plan.old, &plan.new);
         let digests = plan.paging.map_or(0, |paging| paging.len());
         let start = old.size().saturating_add(digests);
@@ -289,8 +299,7 @@ impl<'p> Walk<'p> {
         let end = Match { old_offset: 0, new_offset: new_size, len: 0 };
         let mut before = Match::default();
         for next in self.plan.matches.iter().chain([&end]) {
-            let last = before.old_end().saturating_sub(1);
-            let content = Content::at(&self.plan.regions, last);
+            let content = before.extra_content(&self.plan.regions);
             let mut at = before.new_end();
             while at < next.new_offset {
                 let to = at.saturating_add(STRETCH).min(next.new_offset);

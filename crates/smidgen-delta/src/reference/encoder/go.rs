@@ -7,6 +7,7 @@ use super::{
         region::{Buckets, GoBases, Holds, RecordField, Rule, Words},
     },
     image::Image,
+    line_numbers,
     numbers::{u32_at, u64_at},
 };
 
@@ -85,6 +86,15 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
         data: function_data,
     };
     image.place(first, last.checked_sub(first)?, Rule::GoFunctions(bases));
+    image.line_tables = Some(line_numbers::Tables {
+        names: start + names,
+        files: start + units,
+        tables: start + tables,
+        tables_len: records - tables,
+        list: pairs,
+        functions: u32::try_from(functions).ok()?,
+        data: image.layout.offset(function_data)?,
+    });
 
     // What is not where it is expected is left to the plainer rules.
     //

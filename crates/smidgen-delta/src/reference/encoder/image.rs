@@ -8,7 +8,7 @@ use super::{
         plan::MAX_SEGMENTS,
         region::{Buckets, Holds, Layout, Region, Rule, Segment},
     },
-    elf, go, mach_o, pe,
+    elf, go, line_numbers, mach_o, pe,
 };
 
 /// A part of an executable file that has a name.
@@ -85,6 +85,8 @@ pub(super) struct Image {
     pub(super) loaded: Vec<Loaded>,
     /// The packed lists that it has; those of starts behind those of unwinding.
     pub(super) lists: Vec<PackedList>,
+    /// Where Go's tables are that lead from code to lines.
+    pub(super) line_tables: Option<line_numbers::Tables>,
     /// What the file itself says it consists of, as far as that lies in it.
     sections: Vec<FileSection>,
     size: u64,

@@ -1,7 +1,12 @@
 //! Files and plans from a seed: every rule, layouts with and without gaps, matches from everywhere.
 
+use crate::old::OldFile;
 use crate::reference::{
     control::Match,
+    line_numbers::{
+        LineNumbers, Shift,
+        sample::{self, Function},
+    },
     list::{self, Entry, List},
     pages::Paging,
     plan::{Plan, Sizes},
@@ -85,6 +90,7 @@ impl Case {
                 regions.push(Region { start, len, rule: Rule::Packed(starts) });
             }
         }
+        let lines = random.once_in(3).then(|| lines(random, &mut old));
         let tail = random.below(3000);
         old.extend(random.bytes(tail));
         if old.len() < 4 {
@@ -97,6 +103,12 @@ impl Case {
                 place_list(random, buckets, &mut old);
             }
         }
+        // They may have been written over since.
+        let lines = lines.and_then(|mut lines: LineNumbers| {
+            let changes = lines.changes(&mut OldFile::new(&old), usize::MAX).unwrap();
+            lines.changes = changes.most as u32;
+            (lines.list + 8 * u64::from(lines.functions) <= old_size).then_some(lines)
+        });
         let (paging_log, paging_part) = (random.pick(&[0, 0, 12, 13]), random.below(100));
         let mut plan = Plan {
             old: layout(random, old_size),
@@ -104,6 +116,7 @@ impl Case {
             regions,
             matches: Vec::new(),
             paging: None,
+            lines,
         };
         // About as long as the old one, so that what a page digest covers can be said at once.
         let aim = aim / 2 + random.below(aim + 1);
@@ -127,6 +140,49 @@ impl Case {
     pub(super) fn extra(&self) -> u64 {
         self.new_size - self.plan.matches.iter().map(|found| found.len).sum::<u64>()
     }
+}
+
+/// Appends Go's tables, most of them sound, and says what moved.
+fn lines(random: &mut Random, old: &mut Vec<u8>) -> LineNumbers {
+    let table = |random: &mut Random, least: i32, most: u64| -> sample::Table {
+        let entries = 1 + random.below(9);
+        (0..entries).map(|_| (least + random.below(most) as i32, 1 + random.below(40) as u32)).collect()
+    };
+    let function = |random: &mut Random| Function {
+        name: String::new(),
+        unit: random.below(3) as u32,
+        start_line: random.below(400) as u32,
+        files: table(random, 0, 4),
+        lines: {
+            let most = random.pick(&[20, 60, 60, 3000]);
+            table(random, 1, most)
+        },
+        inlined: table(random, -1, 4),
+        calls: (0..3).map(|_| random.below(400) as u32).collect(),
+    };
+    let functions: Vec<Function> = (0..random.below(12)).map(|_| function(random)).collect();
+    let files: Vec<u32> = (0..6).map(|index| 10 * index).collect();
+    let start = old.len();
+    let places = sample::write(old, &files, &functions);
+    for _ in 0..random.below(2) * random.below(6) {
+        let at = start + random.below((old.len() - start) as u64) as usize;
+        old[at] = random.pick(&[0, 1, 0x7F, 0x80, 0xFF]);
+    }
+    let mut shifts: Vec<Shift> = (0..1 + random.below(6))
+        .map(|_| Shift {
+            file: 10 * random.below(6) as u32,
+            line: random.below(80) as u32,
+            by: random.below(9) as i32 - random.pick(&[4, 4, 4, i32::MAX]),
+        })
+        .collect();
+    shifts.sort_by_key(|shift| (shift.file, shift.line));
+    shifts.dedup_by_key(|shift| (shift.file, shift.line));
+    let mut lines = places.lines(shifts);
+    if random.once_in(5) {
+        // They run out.
+        lines.tables_len = random.below(lines.tables_len);
+    }
+    lines
 }
 
 /// One segment, or some with gaps between them in file and memory, or none.

@@ -34,6 +34,11 @@ impl Parts {
         Self { bytes, taken: [0; PARTS] }
     }
 
+    /// All bytes.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.iter().map(Vec::len).sum()
+    }
+
     pub(super) fn is_used_up(&self) -> bool {
         self.bytes.iter().zip(self.taken).all(|(bytes, taken)| bytes.len() == taken)
     }

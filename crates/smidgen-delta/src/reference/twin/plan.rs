@@ -138,19 +138,50 @@ pub(super) struct Plan {
     pub(super) regions: Vec<Region>,
     /// Logarithm of a page's bytes, and the end of what is digested.
     pub(super) pages: Option<(u64, u64)>,
+    pub(super) lines: Option<Lines>,
     pub(super) matches: Vec<Match>,
+}
+
+/// Where Go's tables are, and which lines moved: file, first line, by how many.
+pub(super) struct Lines {
+    pub(super) tables: u64,
+    pub(super) tables_len: u64,
+    pub(super) list: u64,
+    pub(super) functions: u64,
+    pub(super) files: u64,
+    pub(super) data: u64,
+    pub(super) shifts: Vec<(u32, u32, i32)>,
 }
 
 pub(super) fn read(coder: &mut Coder<'_>) -> Plan {
     let mut number = Number::default();
-    let [old, new, regions, matches] = [(); 4].map(|()| number.read(coder));
+    let [old, new, regions, matches, shifts, _] = [(); 6].map(|()| number.read(coder));
     let mut segments = Segments::default();
     let (old, new) = (segments.read(coder, old), segments.read(coder, new));
     let regions = read_regions(coder, regions);
     let log = number.read(coder);
     let pages = (log > 0).then(|| (log, number.read(coder)));
+    let lines = (shifts > 0).then(|| read_lines(coder, shifts));
     let matches = read_matches(coder, matches);
-    Plan { old, new, regions, pages, matches }
+    Plan { old, new, regions, pages, lines, matches }
+}
+
+fn read_lines(coder: &mut Coder<'_>, count: u64) -> Lines {
+    let mut number = Number::default();
+    let [tables, tables_len, list, functions, files, data] = [(); 6].map(|()| number.read(coder));
+    let [mut file_steps, mut line_steps, mut by_steps] = <[Number; 3]>::default();
+    let (mut file, mut line, mut by) = (0_u32, 0_u32, 0_i32);
+    let mut shifts = Vec::new();
+    for _ in 0..count {
+        let step = file_steps.read(coder) as u32;
+        if step > 0 {
+            (file, line, by) = (file.wrapping_add(step), 0, 0);
+        }
+        line = line.wrapping_add(line_steps.read(coder) as u32);
+        by = by.wrapping_add(by_steps.read_signed(coder) as i32);
+        shifts.push((file, line, by));
+    }
+    Lines { tables, tables_len, list, functions: functions & 0xFFFF_FFFF, files, data, shifts }
 }
 
 #[derive(Default)]
