@@ -96,7 +96,6 @@ pub(crate) fn read_short(bytes: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 /// Folds a signed number into an unsigned one, small magnitudes first: 0, -1, 1, -2, 2, ...
-#[cfg(any(feature = "diff", test))]
 pub(crate) const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }

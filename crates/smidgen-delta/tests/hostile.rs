@@ -173,6 +173,11 @@ fn every_lie_about_a_reference_aware_patch_is_named() {
         }),
         ("kind 30", Fault::PatchUnsupported, |p| section(p, EXTRA).0 = 30),
         ("\"extra (coded)\" stands beside what it replaces", Fault::PatchDamaged, |p| p.set_raw(20, &[0x90])),
+        ("\"extra (coded)\" has another raw size", Fault::PatchDamaged, |p| p.set_raw(10, &[0x90])),
+        ("\"extra\" is used up", Fault::PatchDamaged, |p| {
+            p.set_raw(10, &[0x90]);
+            section(p, EXTRA).1 -= 1;
+        }),
         ("\"heads\"", Fault::PatchDamaged, |p| section(p, EXTRA).0 = 20),
         ("kinds in ascending order", Fault::PatchDamaged, |p| p.sections.swap(1, 2)),
         ("kinds in ascending order", Fault::PatchDamaged, |p| section(p, ADD).0 = REFERENCES),

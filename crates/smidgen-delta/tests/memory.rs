@@ -43,6 +43,10 @@ fn applying_allocates_no_more_than_the_header_declares_whatever_the_patch_holds(
         let (old, new) = (Program::seeded(900, None), Program::seeded(900, Some(300)));
         pairs.push((old.image(container, machine), new.image(container, machine)));
     }
+    // More than a little of it new, and no code.
+    let mut grown = program::of(3000, Some(200));
+    grown.extend(seeded.bytes(20_000));
+    pairs.push((program::of(3000, None), grown));
     // Much of it new; an old file that is held whole, and one that is not; nothing old.
     pairs.push((program::of(60, None), program::of(900, Some(70))));
     let noise = seeded.bytes(3 << 20);

@@ -127,7 +127,7 @@ pub enum EncodeError {
     #[error("the patch did not pass its test: {0}; this is a defect, please report it with both builds")]
     Apply(#[from] ApplyError),
     /// The patch was not proven by a process of its own.
-    #[error("the patch did not pass its test: {0}")]
+    #[error("the patch was not proven: {0}")]
     Proof(#[from] ProofError),
     /// The codec's name cannot be listed.
     #[error("the codec's name cannot be listed: {0}; this is a defect, please report it")]
@@ -149,6 +149,7 @@ pub(crate) fn patch(
     codec: CodecChoice,
     limits: &Limits,
     prover: Option<&Prover>,
+    scratch: Option<&Path>,
 ) -> Result<Attempt, EncodeError> {
     let start = cpu_time();
     let options = DiffOptions { codec, ..DiffOptions::default() };
@@ -161,7 +162,7 @@ pub(crate) fn patch(
     };
     let opened = Patch::open(&*bytes, limits)?;
     let effort = match prover {
-        Some(prover) => Some(prover.prove(&old.bytes, &bytes, &new.bytes)?),
+        Some(prover) => Some(prover.prove(&old.bytes, &bytes, &new.bytes, scratch)?),
         None => {
             opened.apply(&&*old.bytes, &mut Comparing::new(&new.bytes))?;
             None

@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug)]
 pub struct Prover {
     program: PathBuf,
-    scratch: Option<PathBuf>,
 }
 
 /// What a process did so far.
@@ -34,10 +33,14 @@ pub struct Effort {
 #[non_exhaustive]
 pub enum ProofError {
     /// Its files could not be laid out.
-    #[error("failed to lay out the files to prove it with: {0}")]
+    #[error(
+        "failed to copy both builds' files for the process that is to apply it: {0}; make room in the folder for temporary files, or choose another (TMPDIR)"
+    )]
     Scratch(io::Error),
     /// The program could not be started.
-    #[error("failed to start {program}: {error}")]
+    #[error(
+        "failed to start {program}, which is to apply it: {error}; see that it can be run and that the machine has processes and memory to spare"
+    )]
     Start {
         /// Where it should be.
         program: PathBuf,
@@ -50,7 +53,15 @@ pub enum ProofError {
         /// Where they part.
         error: io::Error,
     },
-    /// It failed, or was killed.
+    /// It was killed.
+    #[error(
+        "the process that applied it was killed ({status}): give this run more memory, or fewer encoders at once, and run it again"
+    )]
+    Killed {
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
+    /// It failed.
     #[error(
         "the process that applied it ended with {status}: {message}; this is a defect, please report it with both builds"
     )]
@@ -62,7 +73,7 @@ pub enum ProofError {
     },
     /// It did not say what it did.
     #[error(
-        "{program} did not end with a line about its effort but with {found:?}; it is not smidgen of this version"
+        "{program} did not end with a line about its effort but with {found:?}; it is not smidgen of this version: name one that is"
     )]
     Silent {
         /// Where it is.
@@ -72,18 +83,31 @@ pub enum ProofError {
     },
 }
 
+impl ProofError {
+    /// Whether the patch is to blame, and not the machine that it was to be applied on.
+    pub fn is_defect(&self) -> bool {
+        matches!(self, Self::Output { .. } | Self::Failed { .. })
+    }
+}
+
 impl Prover {
     /// A prover by the program at this path, or `None` where it could not reach the files: they have no names, and are
-    /// handed over through `/proc`, which Linux alone has. Copies of both are put into `scratch`, or the system's folder
-    /// for temporary files.
-    pub fn new(program: PathBuf, scratch: Option<PathBuf>) -> Option<Self> {
-        Path::new("/proc/self/fd").is_dir().then_some(Self { program, scratch })
+    /// handed over through `/proc`, which Linux alone has.
+    pub fn new(program: PathBuf) -> Option<Self> {
+        Path::new("/proc/self/fd").is_dir().then_some(Self { program })
     }
 
-    /// Has `patch` applied to `old`, which must give `new`.
-    pub(crate) fn prove(&self, old: &[u8], patch: &[u8], new: &[u8]) -> Result<Effort, ProofError> {
-        let old = self.lay_out(old).map_err(ProofError::Scratch)?;
-        let patch = self.lay_out(patch).map_err(ProofError::Scratch)?;
+    /// Has `patch` applied to `old`, which must give `new`. Copies of both are put into `scratch`, or the system's folder for
+    /// temporary files.
+    pub(crate) fn prove(
+        &self,
+        old: &[u8],
+        patch: &[u8],
+        new: &[u8],
+        scratch: Option<&Path>,
+    ) -> Result<Effort, ProofError> {
+        let lay_out = |bytes| lay_out(bytes, scratch).map_err(ProofError::Scratch);
+        let (old, patch) = (lay_out(old)?, lay_out(patch)?);
         let mut command = Command::new(&self.program);
         command.arg("prove").args([&old, &patch].map(path_of));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -100,6 +124,9 @@ impl Prover {
         let ended = ended.map_err(start)?;
         let said = String::from_utf8_lossy(&ended.stderr);
         compared.map_err(|error| ProofError::Output { error })?;
+        if ended.status.code().is_none() {
+            return Err(ProofError::Killed { status: ended.status });
+        }
         if !ended.status.success() {
             return Err(ProofError::Failed { status: ended.status, message: said.trim().to_owned() });
         }
@@ -108,17 +135,18 @@ impl Prover {
         serde_json::from_str(last)
             .map_err(|_| ProofError::Silent { program: self.program.clone(), found: last.to_owned() })
     }
+}
 
-    /// A file without a name: gone when it is dropped, even in a crash.
-    fn lay_out(&self, bytes: &[u8]) -> io::Result<File> {
-        let mut file = match &self.scratch {
-            Some(folder) => tempfile::tempfile_in(folder)?,
-            None => tempfile::tempfile()?,
-        };
-        file.write_all(bytes)?;
-        file.rewind()?;
-        Ok(file)
-    }
+/// A file without a name: gone when it is dropped, even in a crash. (Not [`mapped::Scratch`](crate::mapped::Scratch), of which
+/// nobody but its owner may know.)
+fn lay_out(bytes: &[u8], scratch: Option<&Path>) -> io::Result<File> {
+    let mut file = match scratch {
+        Some(folder) => tempfile::tempfile_in(folder)?,
+        None => tempfile::tempfile()?,
+    };
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// Where another process of the same user finds a file that this one has open.
@@ -201,7 +229,7 @@ mod tests {
         let program = folder.join("prover");
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Prover::new(program, Some(folder.to_owned())).unwrap()
+        Prover::new(program).unwrap()
     }
 
     const EFFORT: &str = r#"echo '{"peak_memory":4096,"cpu_seconds":0.5}' >&2"#;
@@ -210,7 +238,7 @@ mod tests {
     fn hands_over_both_files_and_takes_the_effort() {
         let folder = tempfile::tempdir().unwrap();
         let good = prover(folder.path(), &format!("echo a warning >&2; cat \"$2\" \"$3\"; {EFFORT}"));
-        let effort = good.prove(b"old", b"patch", b"oldpatch").unwrap();
+        let effort = good.prove(b"old", b"patch", b"oldpatch", Some(folder.path())).unwrap();
         assert_eq!(effort, Effort { peak_memory: Some(4096), cpu_seconds: 0.5 });
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but the program is left");
     }
@@ -226,12 +254,16 @@ mod tests {
             ("kill -9 $$".to_owned(), "signal: 9"),
             ("printf oldpatch; echo hello >&2".to_owned(), "but with \"hello\""),
         ] {
-            let error = prover(folder.path(), &script).prove(b"old", b"patch", b"oldpatch").unwrap_err();
+            let error =
+                prover(folder.path(), &script).prove(b"old", b"patch", b"oldpatch", None).unwrap_err();
             assert!(error.to_string().contains(expected), "{script}: {error}");
         }
-        let absent = Prover::new(folder.path().join("absent"), None).unwrap();
-        let error = absent.prove(b"old", b"patch", b"new").unwrap_err();
+        let absent = Prover::new(folder.path().join("absent")).unwrap();
+        let error = absent.prove(b"old", b"patch", b"new", None).unwrap_err();
         assert!(error.to_string().contains("failed to start"), "{error}");
+        let nowhere = folder.path().join("nowhere");
+        let error = absent.prove(b"old", b"patch", b"new", Some(&nowhere)).unwrap_err();
+        assert!(error.to_string().contains("make room"), "{error}");
     }
 
     #[test]

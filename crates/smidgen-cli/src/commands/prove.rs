@@ -53,5 +53,5 @@ impl Prove {
 /// This very program as a prover, where that is possible.
 pub(crate) fn prover() -> Option<Prover> {
     // Not by its path, where another version may lie by now.
-    Prover::new("/proc/self/exe".into(), None)
+    Prover::new("/proc/self/exe".into())
 }

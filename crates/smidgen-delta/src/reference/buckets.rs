@@ -20,8 +20,8 @@ pub(crate) const PART: u64 = 256;
 const PARTS: u64 = 16;
 /// Bytes of a word and its parts.
 const STRIDE: usize = 20;
-/// Bytes of an entry of the list of functions: where it begins, and where more is told of it.
-const ENTRY: u64 = 8;
+/// Bytes of an entry of the list of functions: where it begins, and where its record does, counted from the list.
+pub(crate) const ENTRY: u64 = 8;
 
 impl Buckets {
     /// Bytes of the list of functions, up to the word that says where the last one ends.

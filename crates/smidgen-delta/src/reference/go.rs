@@ -9,11 +9,19 @@ use super::{
 };
 
 /// Bytes of a record's head.
-const HEAD: usize = 44;
-/// Where the head says how many pc tables there are (a word).
-const TABLES: usize = 28;
-/// Where it says how many pieces of function data there are (a byte).
-const DATA: usize = 43;
+pub(crate) const HEAD: usize = 44;
+/// Where the head says, in a word, where the table of files is,
+pub(crate) const FILE_TABLE: usize = 20;
+/// and that of lines,
+pub(crate) const LINE_TABLE: usize = 24;
+/// how many further pc tables there are,
+pub(crate) const TABLES: usize = 28;
+/// where the files of the function's unit are in the list of files,
+pub(crate) const UNIT: usize = 32;
+/// and at which line the function starts;
+pub(crate) const START_LINE: usize = 36;
+/// and in a byte, how many pieces of function data there are.
+pub(crate) const DATA: usize = 43;
 /// More pc tables than any function has.
 const MAX_TABLES: u32 = 64;
 /// Bytes of the longest record.
@@ -45,14 +53,14 @@ pub(crate) fn sweep(sweep: &mut Sweep<'_>, bases: &GoBases) {
             (0, bases.text, Form::Unsigned, Class::GO_ENTRY),
             (4, bases.names, Form::Unsigned, Class::GO_NAME),
             (16, bases.tables, Form::Unsigned, Class::GO_STACK),
-            (20, bases.tables, Form::Unsigned, Class::GO_FILE),
-            (24, bases.tables, Form::Unsigned, Class::GO_LINE),
-            (32, bases.units, Form::Quad, Class::GO_UNIT),
+            (FILE_TABLE, bases.tables, Form::Unsigned, Class::GO_FILE),
+            (LINE_TABLE, bases.tables, Form::Unsigned, Class::GO_LINE),
+            (UNIT, bases.units, Form::Quad, Class::GO_UNIT),
         ];
         for (skip, base, form, class) in heads {
             find(sweep, at.wrapping_add(skip), form, base, class);
         }
-        sweep.find_number(at.wrapping_add(36), Form::Word, Anchor::Step, Class::GO_START_LINE);
+        sweep.find_number(at.wrapping_add(START_LINE), Form::Word, Anchor::Step, Class::GO_START_LINE);
         let mut word = at.wrapping_add(HEAD);
         for index in 0..tables.saturating_add(data) {
             let (base, class) =

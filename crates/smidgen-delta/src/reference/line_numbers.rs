@@ -11,29 +11,47 @@
 
 use std::io;
 
+use super::{
+    buckets::ENTRY,
+    go::{DATA, FILE_TABLE, HEAD, LINE_TABLE, START_LINE, TABLES, UNIT},
+};
 use crate::{
     ApplyError, SectionKind,
     old::{Change, OldFile},
+    varint,
 };
 
-/// Where the tables of the old file are, and what moved.
+/// Which line numbers of the old file are others, and by how much.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct LineNumbers {
-    /// First byte of the pc tables, and how many there are.
-    pub(crate) tables: u64,
-    pub(crate) tables_len: u64,
-    /// The list of functions: pairs of words, the second of which says where the function's record begins, counted from
-    /// the list's first byte.
+    /// Where they stand.
+    pub(crate) tables: Tables,
+    /// How many bytes of the old file change at most; the same byte may be counted more than once.
+    pub(crate) changes: u32,
+    /// By file, then by line, each pair once.
+    pub(crate) shifts: Vec<Shift>,
+}
+
+/// Where Go's tables are in a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Tables {
+    /// First byte of the pc tables, and their bytes.
+    pub(crate) start: u64,
+    pub(crate) len: u64,
+    /// The list of functions.
     pub(crate) list: u64,
     pub(crate) functions: u32,
     /// The list of files: words, which records and pc tables count. A file's word is its name.
     pub(crate) files: u64,
     /// What records count function data from.
     pub(crate) data: u64,
-    /// How many bytes of the old file change at most; the same byte may be counted more than once.
-    pub(crate) changes: u32,
-    /// By file, then by line, each pair once.
-    pub(crate) shifts: Vec<Shift>,
+}
+
+impl Tables {
+    /// One past the last byte of the pc tables.
+    pub(crate) fn end(&self) -> u64 {
+        self.start.saturating_add(self.len)
+    }
 }
 
 /// From this line of a file on, lines moved by so many.
@@ -44,23 +62,7 @@ pub(crate) struct Shift {
     pub(crate) by: i32,
 }
 
-/// Bytes of a pair of the list.
-const PAIR: u64 = 8;
-/// Bytes of a record's head, and where in it a word says
-const HEAD: usize = 44;
-/// ... where the file table begins,
-const FILE_TABLE: usize = 20;
-/// ... where the line table does,
-const LINE_TABLE: usize = 24;
-/// ... how many pc tables there are, which are named behind the head,
-const TABLES: usize = 28;
-/// ... which of all files is the first of the function's,
-const UNIT: usize = 32;
-/// ... at which line it starts,
-const START_LINE: usize = 36;
-/// ... and where a byte says how many pieces of function data there are, which are named behind the tables.
-const DATA: usize = 43;
-/// Which pc table says what was inlined, and which piece of data that counts.
+/// Which of the further pc tables says what was inlined, and which piece of function data that counts.
 const INLINED_TABLE: u64 = 2;
 const INLINED_DATA: u64 = 3;
 /// Bytes of an inlined call, and where in it a word says at which line the function starts.
@@ -69,22 +71,23 @@ const CALL_LINE: u64 = 12;
 
 impl LineNumbers {
     /// The bytes of `old` that change, of which there are never more than so many.
-    pub(crate) fn changes(&self, old: &mut OldFile<'_>, most: usize) -> Result<Changes, Failed> {
+    pub(crate) fn changes(&self, old: &mut OldFile<'_>, most: usize) -> Result<Changes, ApplyError> {
         let mut search = Search {
             numbers: self,
             old,
-            left: self.tables_len,
+            left: self.tables.len,
             most,
             changes: Changes { found: Vec::with_capacity(self.changes as usize), most: 0 },
             recent: [(u64::MAX, &[]); RECENT],
         };
-        for index in 0..u64::from(self.functions) {
+        let Tables { list, functions, .. } = self.tables;
+        for index in 0..u64::from(functions) {
             if search.left == 0 {
                 break;
             }
-            let pair = self.list.saturating_add(index.saturating_mul(PAIR));
-            if let Some(record) = search.word(pair.saturating_add(4))? {
-                search.function(self.list.saturating_add(record.into()))?;
+            let entry = list.saturating_add(index.saturating_mul(ENTRY));
+            if let Some(record) = search.word(entry.saturating_add(4))? {
+                search.function(list.saturating_add(record.into()))?;
             }
         }
         Ok(search.changes)
@@ -107,13 +110,9 @@ pub(crate) struct Changes {
     pub(crate) most: usize,
 }
 
-/// Why there are no changes.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    Old(ApplyError),
-    /// There are more than were declared.
-    TooMany,
-}
+/// There are more changes than were declared.
+const TOO_MANY: ApplyError =
+    ApplyError::Section { section: SectionKind::Plan, what: "is for fewer changed line numbers", at: 0 };
 
 /// Where a line went to.
 fn moved(moves: &[Shift], line: i32) -> i32 {
@@ -139,17 +138,19 @@ const RECENT: usize = 256;
 
 impl<'s> Search<'s, '_> {
     /// The lines of a function whose record begins there.
-    fn function(&mut self, record: u64) -> Result<(), Failed> {
+    fn function(&mut self, record: u64) -> Result<(), ApplyError> {
         let Some(head) = self.bytes::<HEAD>(record)? else { return Ok(()) };
         let word = |at: usize| {
             let word = head.get(at..).and_then(<[u8]>::first_chunk);
             word.map_or(0, |word| u32::from_le_bytes(*word))
         };
-        let mut files = Files::new(self.numbers, word(UNIT), word(FILE_TABLE));
+        let tables = self.numbers.tables;
+        let files = || Files::new(&tables, word(UNIT), word(FILE_TABLE));
+        let mut all = files();
         let mut first: Option<&[Shift]> = None;
         let mut reaches = false;
-        while self.next(&mut files.run)? {
-            let moves = self.moves(&files)?;
+        while self.next(&mut all.table)? {
+            let moves = self.moves(&all)?;
             reaches |= !moves.is_empty();
             first.get_or_insert(moves);
         }
@@ -158,32 +159,30 @@ impl<'s> Search<'s, '_> {
         }
         let start_line = record.saturating_add(START_LINE as u64);
         self.change_word(start_line, word(START_LINE), first.unwrap_or_default())?;
-        files = Files::new(self.numbers, word(UNIT), word(FILE_TABLE));
-        self.line_table(files, word(LINE_TABLE))?;
-        let tables = u64::from(word(TABLES));
+        self.line_table(files(), word(LINE_TABLE))?;
+        let further = u64::from(word(TABLES));
         let data = head.get(DATA).copied().map_or(0, u64::from);
-        if tables > INLINED_TABLE && data > INLINED_DATA {
+        if further > INLINED_TABLE && data > INLINED_DATA {
             let named = record.saturating_add(HEAD as u64);
             let at = |index: u64| named.saturating_add(index.saturating_mul(4));
             let table = self.word(at(INLINED_TABLE))?.unwrap_or(0);
-            let calls = self.word(at(tables.saturating_add(INLINED_DATA)))?.unwrap_or(u32::MAX);
+            let calls = self.word(at(further.saturating_add(INLINED_DATA)))?.unwrap_or(u32::MAX);
             if table != 0 && calls != u32::MAX {
-                let files = Files::new(self.numbers, word(UNIT), word(FILE_TABLE));
-                self.inlined_calls(files, table, self.numbers.data.saturating_add(calls.into()))?;
+                self.inlined_calls(files(), table, tables.data.saturating_add(calls.into()))?;
             }
         }
         Ok(())
     }
 
     /// The steps of a line table.
-    fn line_table(&mut self, mut files: Files<'s>, table: u32) -> Result<(), Failed> {
+    fn line_table(&mut self, mut files: Files<'s>, table: u32) -> Result<(), ApplyError> {
         let before = self.changes.found.len();
-        let mut lines = Run::new(self.numbers, table);
+        let mut lines = PcTable::new(&self.numbers.tables, table);
         let mut last = -1_i32;
         let mut fits = true;
         while self.next(&mut lines)? {
             let line = moved(self.moves_of(&mut files, lines.start)?, lines.value);
-            let step = zigzag(line.wrapping_sub(last));
+            let step = varint::zigzag(line.wrapping_sub(last).into()) as u32;
             last = line;
             fits &= varint_len(step) == lines.step_len;
             for index in 0..if fits { lines.step_len } else { 0 } {
@@ -198,8 +197,8 @@ impl<'s> Search<'s, '_> {
     }
 
     /// The start lines of inlined functions. Which file they are from is what the file table says of their code.
-    fn inlined_calls(&mut self, mut files: Files<'s>, table: u32, calls: u64) -> Result<(), Failed> {
-        let mut inlined = Run::new(self.numbers, table);
+    fn inlined_calls(&mut self, mut files: Files<'s>, table: u32, calls: u64) -> Result<(), ApplyError> {
+        let mut inlined = PcTable::new(&self.numbers.tables, table);
         while self.next(&mut inlined)? {
             let Ok(index) = u64::try_from(inlined.value) else { continue };
             let moves = self.moves_of(&mut files, inlined.start)?;
@@ -214,8 +213,8 @@ impl<'s> Search<'s, '_> {
     }
 
     /// What moved in the file that the code at `pc` is from. The last file goes on to the end.
-    fn moves_of(&mut self, files: &mut Files<'s>, pc: u32) -> Result<&'s [Shift], Failed> {
-        while files.run.end <= pc && files.run.next(self.old).map_err(Failed::unreadable)? {
+    fn moves_of(&mut self, files: &mut Files<'s>, pc: u32) -> Result<&'s [Shift], ApplyError> {
+        while files.table.end <= pc && files.table.next(self.old).map_err(ApplyError::OldUnreadable)? {
             files.moves = None;
         }
         match files.moves {
@@ -229,8 +228,8 @@ impl<'s> Search<'s, '_> {
     }
 
     /// What moved in the file that a file table has come to.
-    fn moves(&mut self, files: &Files<'_>) -> Result<&'s [Shift], Failed> {
-        let index = i64::from(files.unit).wrapping_add(files.run.value.into());
+    fn moves(&mut self, files: &Files<'_>) -> Result<&'s [Shift], ApplyError> {
+        let index = i64::from(files.unit).wrapping_add(files.table.value.into());
         let Ok(index) = u64::try_from(index) else { return Ok(&[]) };
         let slot = index as usize & RECENT.wrapping_sub(1);
         if let Some((recent, moves)) = self.recent.get(slot)
@@ -238,7 +237,7 @@ impl<'s> Search<'s, '_> {
         {
             return Ok(moves);
         }
-        let file = self.word(self.numbers.files.saturating_add(index.saturating_mul(4)))?;
+        let file = self.word(self.numbers.tables.files.saturating_add(index.saturating_mul(4)))?;
         let moves = file.map_or(&[][..], |file| self.numbers.moves(file));
         if let Some(recent) = self.recent.get_mut(slot) {
             *recent = (index, moves);
@@ -247,16 +246,16 @@ impl<'s> Search<'s, '_> {
     }
 
     /// Goes on to the next entry of a table, if there is one.
-    fn next(&mut self, run: &mut Run) -> Result<bool, Failed> {
+    fn next(&mut self, table: &mut PcTable) -> Result<bool, ApplyError> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(false) };
-        let is_there = run.next(self.old).map_err(Failed::unreadable)?;
+        let is_there = table.next(self.old).map_err(ApplyError::OldUnreadable)?;
         if is_there {
             self.left = left;
         }
         Ok(is_there)
     }
 
-    fn change_word(&mut self, at: u64, line: u32, moves: &[Shift]) -> Result<(), Failed> {
+    fn change_word(&mut self, at: u64, line: u32, moves: &[Shift]) -> Result<(), ApplyError> {
         let moved = moved(moves, line.cast_signed()).to_le_bytes();
         for (index, (was, byte)) in line.to_le_bytes().into_iter().zip(moved).enumerate() {
             self.change(at.saturating_add(index as u64), was, byte)?;
@@ -264,14 +263,14 @@ impl<'s> Search<'s, '_> {
         Ok(())
     }
 
-    fn change(&mut self, at: u64, was: u8, byte: u8) -> Result<(), Failed> {
+    fn change(&mut self, at: u64, was: u8, byte: u8) -> Result<(), ApplyError> {
         // Encoders take no file in which a place is longer than a word.
         if let Ok(at) = u32::try_from(at)
             && was != byte
         {
             let Changes { found, most } = &mut self.changes;
             if found.len() >= self.most {
-                return Err(Failed::TooMany);
+                return Err(TOO_MANY);
             }
             found.push(Change { at, byte });
             *most = found.len().max(*most);
@@ -279,36 +278,18 @@ impl<'s> Search<'s, '_> {
         Ok(())
     }
 
-    fn word(&mut self, at: u64) -> Result<Option<u32>, Failed> {
+    fn word(&mut self, at: u64) -> Result<Option<u32>, ApplyError> {
         Ok(self.bytes(at)?.map(u32::from_le_bytes))
     }
 
     /// Bytes of the old file, if it has them.
-    fn bytes<const N: usize>(&mut self, at: u64) -> Result<Option<[u8; N]>, Failed> {
+    fn bytes<const N: usize>(&mut self, at: u64) -> Result<Option<[u8; N]>, ApplyError> {
         if at.checked_add(N as u64).is_none_or(|end| end > self.old.size()) {
             return Ok(None);
         }
         let mut bytes = [0; N];
-        self.old.read(&mut bytes, at).map_err(Failed::unreadable)?;
+        self.old.read(&mut bytes, at).map_err(ApplyError::OldUnreadable)?;
         Ok(Some(bytes))
-    }
-}
-
-impl Failed {
-    /// As it ends a patch.
-    pub(crate) fn into_error(self) -> ApplyError {
-        match self {
-            Self::Old(error) => error,
-            Self::TooMany => ApplyError::Section {
-                section: SectionKind::Plan,
-                what: "is for fewer changed line numbers",
-                at: 0,
-            },
-        }
-    }
-
-    fn unreadable(error: io::Error) -> Self {
-        Self::Old(ApplyError::OldUnreadable(error))
     }
 }
 
@@ -316,22 +297,22 @@ impl Failed {
 struct Files<'s> {
     /// Which of all files is the first that the table counts.
     unit: u32,
-    run: Run,
+    table: PcTable,
     /// What moved in the file that it has come to, once that was asked.
     moves: Option<&'s [Shift]>,
 }
 
 impl Files<'_> {
-    fn new(numbers: &LineNumbers, unit: u32, table: u32) -> Self {
-        Self { unit, run: Run::new(numbers, table), moves: None }
+    fn new(tables: &Tables, unit: u32, table: u32) -> Self {
+        Self { unit, table: PcTable::new(tables, table), moves: None }
     }
 }
 
 /// A pc table while it is read: a value for each run of code. Entries are the value's step and the run's length, as numbers of
 /// seven bits a byte, low ones first; the value starts from -1, and a step of zero behind the first entry ends the table.
-struct Run {
+struct PcTable {
     value: i32,
-    /// Where in the function's code it begins, and where it ends.
+    /// Where in the function's code its run begins, and where it ends.
     start: u32,
     end: u32,
     /// The step that led to the value, as it stands in the table, where, and in how many bytes.
@@ -340,14 +321,13 @@ struct Run {
     step_len: u8,
     is_first: bool,
     has_ended: bool,
-    bytes: Bytes,
+    bytes: Cursor,
 }
 
-impl Run {
-    fn new(numbers: &LineNumbers, table: u32) -> Self {
-        let at = numbers.tables.saturating_add(table.into());
-        let end = numbers.tables.saturating_add(numbers.tables_len);
-        let bytes = Bytes { at, end, read: [0; Bytes::READ], len: 0, taken: 0 };
+impl PcTable {
+    fn new(tables: &Tables, table: u32) -> Self {
+        let at = tables.start.saturating_add(table.into());
+        let bytes = Cursor { at, end: tables.end(), read: [0; Cursor::READ], len: 0, taken: 0 };
         Self {
             value: -1,
             start: 0,
@@ -378,7 +358,7 @@ impl Run {
         };
         (self.step, self.step_at, self.step_len) = (step, step_at, step_len);
         self.is_first = false;
-        self.value = self.value.wrapping_add(unzigzag(step));
+        self.value = self.value.wrapping_add(varint::unzigzag(step.into()) as i32);
         self.start = self.end;
         self.end = self.end.wrapping_add(len);
         Ok(true)
@@ -386,7 +366,7 @@ impl Run {
 }
 
 /// Bytes of the old file one after the other, up to the end of all tables.
-struct Bytes {
+struct Cursor {
     /// Where the next ones are read from, and where there are no more.
     at: u64,
     end: u64,
@@ -396,7 +376,7 @@ struct Bytes {
     taken: usize,
 }
 
-impl Bytes {
+impl Cursor {
     const READ: usize = 64;
 
     /// The place of the next byte.
@@ -454,14 +434,6 @@ fn varint_len(number: u32) -> u8 {
 fn varint_byte(number: u32, index: u8, len: u8) -> u8 {
     let bits = number.wrapping_shr(u32::from(index).wrapping_mul(7)) as u8 & 0x7F;
     if index.wrapping_add(1) < len { bits | 0x80 } else { bits }
-}
-
-fn zigzag(number: i32) -> u32 {
-    (number.wrapping_shl(1) ^ number.wrapping_shr(31)).cast_unsigned()
-}
-
-fn unzigzag(number: u32) -> i32 {
-    number.wrapping_shr(1).cast_signed() ^ (number & 1).cast_signed().wrapping_neg()
 }
 
 #[cfg(all(test, feature = "diff"))]
@@ -554,51 +526,42 @@ mod tests {
         let find = |most| lines.changes(&mut OldFile::new(&old), most);
         let count = find(usize::MAX).unwrap().most;
         assert_eq!(find(count).unwrap().found.len(), count);
-        assert!(matches!(find(count - 1), Err(Failed::TooMany)));
+        let error = find(count - 1).map(drop).unwrap_err();
+        assert!(error.to_string().contains("is for fewer changed line numbers"), "{error}");
     }
 
     #[test]
     fn no_more_entries_are_read_than_tables_have_bytes() {
         let mut old = Vec::new();
-        let mut places = sample::write(&mut old, &FILES, &[function()]);
-        // The list says a thousand times that the function is there.
-        places.list = old.len() as u64;
-        places.functions = 1000;
-        let record = places.tables + places.tables_len + 8;
-        let back = (record as u32).wrapping_sub(places.list as u32);
-        assert!(back > u32::MAX / 2, "records stand behind the list");
-        let mut moved = vec![0; 8000];
-        let len = old.len();
-        moved.extend_from_slice(&old[record as usize..]);
-        for index in 0..1000 {
-            moved[8 * index + 4..][..4].copy_from_slice(&8000_u32.to_le_bytes());
+        let tables = sample::write(&mut old, &FILES, &[function()]).tables;
+        // A list that says a thousand times that the function is there.
+        let list = old.len();
+        let record = tables.list as usize + ENTRY as usize;
+        old.extend([0; 8000]);
+        old.extend_from_within(record..list);
+        for entry in old[list..list + 8000].chunks_exact_mut(8) {
+            entry[4..].copy_from_slice(&8000_u32.to_le_bytes());
         }
-        old.extend(moved);
-        assert!(old.len() > len + 8000);
-        let lines = places.lines(vec![Shift { file: 500, line: 42, by: 3 }]);
-        let file: &[u8] = &old;
-        let mut source = OldFile::new(&file);
-        let mut search = Vec::new();
-        for functions in [1, 2, 1000] {
-            let lines = LineNumbers { functions, ..lines.clone() };
-            search.push(lines.changes(&mut source, usize::MAX).unwrap().found.len());
-        }
-        assert_eq!(search[1], 2 * search[0]);
-        assert!(search[2] < 10 * search[0], "{search:?}");
+        let old: &[u8] = &old;
+        let found = [1, 2, 1000].map(|functions| {
+            let tables = Tables { list: list as u64, functions, ..tables };
+            let shifts = vec![Shift { file: 500, line: 42, by: 3 }];
+            let lines = LineNumbers { tables, changes: 0, shifts };
+            lines.changes(&mut OldFile::new(&old), usize::MAX).unwrap().found.len()
+        });
+        assert_eq!(found[1], 2 * found[0]);
+        assert!(found[2] < 10 * found[0], "{found:?}");
     }
 
     #[test]
     fn numbers_read_back() {
-        for number in [0, 1, -1, 63, 64, -64, -65, i32::MAX, i32::MIN] {
-            assert_eq!(unzigzag(zigzag(number)), number);
-        }
         for (number, len) in [(0, 1), (0x7F, 1), (0x80, 2), (0x3FFF, 2), (0x4000, 3), (u32::MAX, 5)] {
             assert_eq!(varint_len(number), len);
             let bytes: Vec<u8> = (0..len).map(|index| varint_byte(number, index, len)).collect();
             let source: &[u8] = &bytes;
             let mut old = OldFile::new(&source);
-            let lines = LineNumbers { tables_len: bytes.len() as u64, ..LineNumbers::default() };
-            assert_eq!(Run::new(&lines, 0).bytes.number(&mut old).unwrap(), Some((number, len)));
+            let tables = Tables { len: bytes.len() as u64, ..Tables::default() };
+            assert_eq!(PcTable::new(&tables, 0).bytes.number(&mut old).unwrap(), Some((number, len)));
         }
     }
 }

@@ -5,9 +5,10 @@
 use super::content::Content;
 use super::{
     account::Made,
+    buckets::ENTRY,
     coder::Coder,
     control::{Controls, Match},
-    line_numbers::{LineNumbers, Shift},
+    line_numbers::{LineNumbers, Shift, Tables},
     list,
     model::Number,
     pages::{MAX_LOG, MIN_LOG, Paging},
@@ -191,22 +192,20 @@ fn code_lines(
     let wanted = wanted.unwrap_or(&none);
     let mut number = Number::default();
     let mut next = |wanted: u64| number.code(coder, wanted);
-    let mut lines = LineNumbers {
-        tables: next(wanted.tables),
-        tables_len: next(wanted.tables_len),
-        list: next(wanted.list),
-        functions: next(wanted.functions.into()) as u32,
-        files: next(wanted.files),
-        data: next(wanted.data),
-        changes: counts.changes as u32,
-        shifts: Vec::new(),
+    let tables = Tables {
+        start: next(wanted.tables.start),
+        len: next(wanted.tables.len),
+        list: next(wanted.tables.list),
+        functions: next(wanted.tables.functions.into()) as u32,
+        files: next(wanted.tables.files),
+        data: next(wanted.tables.data),
     };
     let lies_in_it = |start: u64, len: u64| start.checked_add(len).is_some_and(|end| end <= old_size);
-    if !lies_in_it(lines.tables, lines.tables_len)
-        || !lies_in_it(lines.list, u64::from(lines.functions).saturating_mul(8))
-    {
+    let list_len = u64::from(tables.functions).saturating_mul(ENTRY);
+    if !lies_in_it(tables.start, tables.len) || !lies_in_it(tables.list, list_len) {
         return Err(Wrong("has tables of line numbers that do not lie in the old file"));
     }
+    let mut lines = LineNumbers { tables, changes: counts.changes as u32, shifts: Vec::new() };
     let [mut files, mut places, mut steps] = <[Number; 3]>::default();
     let mut before = Shift::default();
     // The count was held against the raw size, and that against the limits, before anything is allocated.
@@ -387,12 +386,7 @@ mod tests {
             ],
             paging: Some(Paging { log: 12, end: 9000 }),
             lines: Some(LineNumbers {
-                tables: 4000,
-                tables_len: 300,
-                list: 4300,
-                functions: 9,
-                files: 3900,
-                data: 77,
+                tables: Tables { start: 4000, len: 300, list: 4300, functions: 9, files: 3900, data: 77 },
                 changes: 12,
                 shifts: vec![
                     Shift { file: 0, line: 7, by: -2 },
@@ -489,12 +483,12 @@ mod tests {
             wrong(&|plan: &mut Plan| change(plan.lines.as_mut().unwrap()))
         };
         let outside = Err("has tables of line numbers that do not lie in the old file");
-        assert_eq!(lines(&|lines| lines.tables_len = 6000), Ok(()));
-        assert_eq!(lines(&|lines| lines.tables_len = 6001), outside);
-        assert_eq!(lines(&|lines| lines.tables = u64::MAX), outside);
-        assert_eq!(lines(&|lines| lines.functions = 712), Ok(()));
-        assert_eq!(lines(&|lines| lines.functions = 713), outside);
-        assert_eq!(lines(&|lines| lines.list = u64::MAX), outside);
+        assert_eq!(lines(&|lines| lines.tables.len = 6000), Ok(()));
+        assert_eq!(lines(&|lines| lines.tables.len = 6001), outside);
+        assert_eq!(lines(&|lines| lines.tables.start = u64::MAX), outside);
+        assert_eq!(lines(&|lines| lines.tables.functions = 712), Ok(()));
+        assert_eq!(lines(&|lines| lines.tables.functions = 713), outside);
+        assert_eq!(lines(&|lines| lines.tables.list = u64::MAX), outside);
         let disordered = Err("has moved lines that are not in order");
         assert_eq!(lines(&|lines| lines.shifts[1].line = 7), disordered);
         assert_eq!(lines(&|lines| lines.shifts[1].line = 6), disordered);

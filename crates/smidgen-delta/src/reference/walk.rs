@@ -11,7 +11,6 @@ use super::{
     extra::{Extra, Run, TAIL},
     field::{Inside, Reference},
     go,
-    line_numbers::Failed,
     list::{self, Lists},
     pages::Pages,
     parted::{self, Parts},
@@ -250,8 +249,8 @@ impl<'p> Walk<'p> {
     /// Prepares a walk.
     pub(crate) fn new(plan: &'p Plan, old: &mut OldFile<'_>) -> Result<Self, ApplyError> {
         if let Some(lines) = &plan.lines {
-            let changes = lines.changes(old, lines.changes as usize);
-            old.change(changes.map_err(Failed::into_error)?.found);
+            let changes = lines.changes(old, lines.changes as usize)?;
+            old.change(changes.found);
         }
         let map = Correspondence::new(&plan.matches, &plan.old, &plan.new);
         let digests = plan.paging.map_or(0, |paging| paging.len());

@@ -147,6 +147,7 @@ impl PublishError {
             Self::Withdrawn { .. } => "withdrawn",
             Self::LineMalformed { .. } => "malformed_metadata",
             Self::Unlistable { .. } => "bad_release",
+            Self::Encode { source: EncodeError::Proof(error), .. } if !error.is_defect() => "not_proven",
             Self::Encode { .. } | Self::Worker { .. } => "defect",
             Self::Outrun { .. } => "changed_meanwhile",
         }

@@ -164,9 +164,9 @@ impl Workshop<'_> {
             Err(reason) => return Ok(Attempt::Skipped { reason }),
         };
         let (new, codec, limits) = (Arc::clone(&artifact.build), self.options.codec, self.limits.clone());
-        let prover = self.options.prover.clone();
-        let attempt =
-            encode(artifact, move || encode::patch(&old, &new, codec, &limits, prover.as_ref())).await?;
+        let (prover, scratch) = (self.options.prover.clone(), self.options.scratch.clone());
+        let make = move || encode::patch(&old, &new, codec, &limits, prover.as_ref(), scratch.as_deref());
+        let attempt = encode(artifact, make).await?;
         if let Attempt::Made(made) = &attempt {
             let (size, new_size) = (made.entry.size, artifact.build.size());
             self.reporter.event(&Event::PatchMade { pair, size, new_size });

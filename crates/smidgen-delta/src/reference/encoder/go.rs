@@ -4,6 +4,7 @@
 use super::{
     super::{
         buckets::PART,
+        line_numbers::Tables,
         region::{Buckets, GoBases, Holds, RecordField, Rule, Words},
     },
     image::Image,
@@ -86,14 +87,16 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
         data: function_data,
     };
     image.place(first, last.checked_sub(first)?, Rule::GoFunctions(bases));
-    image.line_tables = Some(line_numbers::Tables {
+    image.line_tables = Some(line_numbers::NamedTables {
         names: start + names,
-        files: start + units,
-        tables: start + tables,
-        tables_len: records - tables,
-        list: pairs,
-        functions: u32::try_from(functions).ok()?,
-        data: image.layout.offset(function_data)?,
+        tables: Tables {
+            start: start + tables,
+            len: records - tables,
+            list: pairs,
+            functions: u32::try_from(functions).ok()?,
+            files: start + units,
+            data: image.layout.offset(function_data)?,
+        },
     });
 
     // What is not where it is expected is left to the plainer rules.
@@ -190,6 +193,8 @@ mod tests {
                 data: BASE + 2448,
             };
             assert_eq!(rule(2276, 2448), Some(Rule::GoFunctions(bases)), "{type_links:?}");
+            let tables = Tables { start: 2188, len: 60, list: 2248, functions: 3, files: 2148, data: 2448 };
+            assert_eq!(image.line_tables, Some(line_numbers::NamedTables { names: 2120, tables }));
             let buckets = Buckets { list: 2248, functions: 3, text: BASE, parts: 4 };
             assert_eq!(rule(3000, 3008), Some(Rule::Buckets(buckets)));
             assert!(matches!(rule(2448, 3000), Some(Rule::Words(Words { pointers: false, .. }))));

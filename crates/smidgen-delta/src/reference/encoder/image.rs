@@ -86,7 +86,7 @@ pub(super) struct Image {
     /// The packed lists that it has; those of starts behind those of unwinding.
     pub(super) lists: Vec<PackedList>,
     /// Where Go's tables are that lead from code to lines.
-    pub(super) line_tables: Option<line_numbers::Tables>,
+    pub(super) line_tables: Option<line_numbers::NamedTables>,
     /// What the file itself says it consists of, as far as that lies in it.
     sections: Vec<FileSection>,
     size: u64,

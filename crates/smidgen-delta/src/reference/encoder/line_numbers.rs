@@ -3,26 +3,20 @@
 use std::cell::Cell;
 
 use super::{
-    super::line_numbers::{Changes, LineNumbers, Shift},
+    super::{
+        buckets::ENTRY,
+        go::{FILE_TABLE, LINE_TABLE, START_LINE, UNIT},
+        line_numbers::{Changes, LineNumbers, Shift, Tables},
+    },
     numbers::{name_at, u32_at},
 };
-use crate::old::OldFile;
+use crate::{old::OldFile, varint};
 
-/// Where Go's tables are in a file.
+/// Where Go's tables are in a file, and the names of its functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tables {
-    /// Names of functions.
+pub(super) struct NamedTables {
     pub(super) names: u64,
-    /// The list of files.
-    pub(super) files: u64,
-    /// Pc tables, and their bytes.
-    pub(super) tables: u64,
-    pub(super) tables_len: u64,
-    /// The list of functions.
-    pub(super) list: u64,
-    pub(super) functions: u32,
-    /// What records count function data from.
-    pub(super) data: u64,
+    pub(super) tables: Tables,
 }
 
 /// Lines that moved as their neighbours did not are spoken of only if code comes from them so often: saying it takes as many
@@ -43,28 +37,26 @@ struct Vote {
 }
 
 /// What moved between two files, if saying so pays; and the old file as it is then.
-pub(super) fn find(old: &[u8], was: &Tables, new: &[u8], is: &Tables) -> Option<(LineNumbers, Vec<u8>)> {
-    let mut lines = LineNumbers {
-        tables: was.tables,
-        tables_len: was.tables_len,
-        list: was.list,
-        functions: was.functions,
-        files: was.files,
-        data: was.data,
-        changes: 0,
-        shifts: shifts(votes(&Functions::of(old, was), &Functions::of(new, is))),
-    };
+pub(super) fn find(
+    old: &[u8],
+    was: &NamedTables,
+    new: &[u8],
+    is: &NamedTables,
+) -> Option<(LineNumbers, Vec<u8>)> {
+    let shifts = shifts(votes(&Functions::of(old, was), &Functions::of(new, is)));
+    let mut lines = LineNumbers { tables: was.tables, changes: 0, shifts };
     // More changes than tables have bytes are none that this was made for.
-    let most = usize::try_from(was.tables_len).ok()?;
-    let mut source = OldFile::new(&old);
-    let Changes { found, most } = lines.changes(&mut source, most).ok()?;
+    let most = usize::try_from(was.tables.len).ok()?;
+    let Changes { found, most } = lines.changes(&mut OldFile::new(&old), most).ok()?;
     if found.len() <= PRICE * lines.shifts.len() {
         return None;
     }
     lines.changes = u32::try_from(most).ok()?;
-    source.change(found);
-    let mut made = vec![0; old.len()];
-    source.read(&mut made, 0).ok()?;
+    let mut made = old.to_vec();
+    // Of two at one place the first is valid.
+    for change in found.iter().rev() {
+        *made.get_mut(change.at as usize)? = change.byte;
+    }
     Some((lines, made))
 }
 
@@ -79,16 +71,16 @@ struct Functions<'a> {
 }
 
 impl<'a> Functions<'a> {
-    fn of(file: &'a [u8], tables: &'a Tables) -> Self {
+    fn of(file: &'a [u8], NamedTables { names, tables }: &'a NamedTables) -> Self {
         let record = |index: u64| {
-            let record = tables.list + u64::from(u32_at(file, tables.list + 8 * index + 4)?);
-            let name = tables.names + u64::from(u32_at(file, record + 4)?);
+            let record = tables.list + u64::from(u32_at(file, tables.list + ENTRY * index + 4)?);
+            let name = names + u64::from(u32_at(file, record + 4)?);
             let rest = file.get(usize::try_from(name).ok()?..)?;
             Some((name_at(rest.get(..LONG_NAME).unwrap_or(rest), 0), record))
         };
         let mut records: Vec<_> = (0..tables.functions.into()).filter_map(record).collect();
         records.sort_unstable();
-        Self { file, tables, records, left: Cell::new(2 * tables.tables_len) }
+        Self { file, tables, records, left: Cell::new(2 * tables.len) }
     }
 
     /// The records of each name, by name.
@@ -98,20 +90,14 @@ impl<'a> Functions<'a> {
     }
 
     /// The entries of the pc table that a word of a record names: values, and how long their runs are.
-    fn table(&self, record: u64, word: u64) -> impl Iterator<Item = (i32, u32)> {
-        let start = u32_at(self.file, record + word).map(|table| self.tables.tables + u64::from(table));
-        let range = start.map(|start| start as usize..(self.tables.tables + self.tables.tables_len) as usize);
-        let mut bytes = range.and_then(|range| self.file.get(range)).unwrap_or_default().iter();
+    fn table(&self, record: u64, word: usize) -> impl Iterator<Item = (i32, u32)> {
+        let start = u32_at(self.file, record + word as u64).map(|table| self.tables.start + u64::from(table));
+        let range = start.map(|start| start as usize..self.tables.end() as usize);
+        let mut rest = range.and_then(|range| self.file.get(range)).unwrap_or_default();
         let mut number = move || {
-            let mut number = 0_u32;
-            for shift in (0..35).step_by(7) {
-                let byte = *bytes.next()?;
-                number |= u32::from(byte & 0x7F).wrapping_shl(shift);
-                if byte < 0x80 {
-                    return Some(number);
-                }
-            }
-            None
+            let (number, after) = varint::read(rest).ok()?;
+            rest = after;
+            u32::try_from(number).ok()
         };
         let mut value = -1_i32;
         let mut is_first = true;
@@ -123,26 +109,26 @@ impl<'a> Functions<'a> {
                 return None;
             }
             is_first = false;
-            value = value.wrapping_add((step >> 1).cast_signed() ^ -(step & 1).cast_signed());
+            value = value.wrapping_add(varint::unzigzag(step.into()) as i32);
             Some((value, len))
         })
     }
 
     fn files(&self, record: u64) -> impl Iterator<Item = (i32, u32)> {
-        self.table(record, 20)
+        self.table(record, FILE_TABLE)
     }
 
     fn lines(&self, record: u64) -> impl Iterator<Item = (i32, u32)> {
-        self.table(record, 24)
+        self.table(record, LINE_TABLE)
     }
 
     fn start_line(&self, record: u64) -> Option<i32> {
-        u32_at(self.file, record + 36).map(u32::cast_signed)
+        u32_at(self.file, record + START_LINE as u64).map(u32::cast_signed)
     }
 
     /// The word by which a file goes.
     fn name_of(&self, record: u64, index: i32) -> Option<u32> {
-        let index = i64::from(u32_at(self.file, record + 32)?) + i64::from(index);
+        let index = i64::from(u32_at(self.file, record + UNIT as u64)?) + i64::from(index);
         u32_at(self.file, self.tables.files + 4 * u64::try_from(index).ok()?)
     }
 }
@@ -237,9 +223,8 @@ mod tests {
         *,
     };
 
-    fn tables(places: Places) -> Tables {
-        let Places { names, files, tables, tables_len, list, functions, data } = places;
-        Tables { names, files, tables, tables_len, list, functions, data }
+    fn tables(Places { names, tables }: Places) -> NamedTables {
+        NamedTables { names, tables }
     }
 
     /// Functions in two files, each of which inlines the one before; some lines are inserted into both.
@@ -276,10 +261,10 @@ mod tests {
         let was = tables(sample::write(&mut old, &files, &functions(40, |_, line| line)));
         let is = tables(sample::write(&mut new, &files, &functions(40, moved)));
         let (lines, made) = find(&old, &was, &new, &is).unwrap();
-        let pairs = made[was.files as usize..].iter().zip(&new[is.files as usize..]);
+        let pairs = made[was.tables.files as usize..].iter().zip(&new[is.tables.files as usize..]);
         // The first function calls one at a line that no code is from.
         assert_eq!(pairs.filter(|(made, new)| made != new).count(), 1);
-        assert_eq!(made.len() - was.files as usize, new.len() - is.files as usize);
+        assert_eq!(made.len() - was.tables.files as usize, new.len() - is.tables.files as usize);
         let shifts: Vec<_> = lines.shifts.iter().map(|shift| (shift.file, shift.by)).collect();
         assert_eq!(shifts, [(10, 3), (90, 1)]);
         assert!(find(&old, &was, &old, &was).is_none(), "nothing moved");
@@ -297,10 +282,11 @@ mod tests {
                 let len = lying.len() as u64;
                 lying[((noise >> 33) % len) as usize] = (noise >> 24) as u8;
             }
+            let lie = |tables| NamedTables { tables, ..honest };
             let tables = match round % 3 {
                 0 => honest,
-                1 => Tables { list: noise >> 52, functions: 2000, ..honest },
-                _ => Tables { files: noise, data: noise << 7, ..honest },
+                1 => lie(Tables { list: noise >> 52, functions: 2000, ..honest.tables }),
+                _ => lie(Tables { files: noise >> 20, data: noise << 7, ..honest.tables }),
             };
             let _ = find(&file, &honest, &lying, &tables);
             if let Some((lines, made)) = find(&lying, &tables, &file, &honest) {

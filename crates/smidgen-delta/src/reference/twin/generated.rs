@@ -107,7 +107,7 @@ impl Case {
         let lines = lines.and_then(|mut lines: LineNumbers| {
             let changes = lines.changes(&mut OldFile::new(&old), usize::MAX).unwrap();
             lines.changes = changes.most as u32;
-            (lines.list + 8 * u64::from(lines.functions) <= old_size).then_some(lines)
+            (lines.tables.list + 8 * u64::from(lines.tables.functions) <= old_size).then_some(lines)
         });
         let (paging_log, paging_part) = (random.pick(&[0, 0, 12, 13]), random.below(100));
         let mut plan = Plan {
@@ -180,7 +180,7 @@ fn lines(random: &mut Random, old: &mut Vec<u8>) -> LineNumbers {
     let mut lines = places.lines(shifts);
     if random.once_in(5) {
         // They run out.
-        lines.tables_len = random.below(lines.tables_len);
+        lines.tables.len = random.below(lines.tables.len);
     }
     lines
 }
