@@ -29,6 +29,7 @@ mod data;
 pub(crate) mod encoder;
 mod extra;
 mod field;
+mod finder;
 mod go;
 mod half;
 mod line_numbers;

@@ -14,6 +14,9 @@ pub(crate) const MIN_LOG: u8 = 12;
 /// The largest.
 pub(crate) const MAX_LOG: u8 = 16;
 
+/// The most pages.
+pub(crate) const MAX_PAGES: u64 = 1 << 16;
+
 /// Which part of the new file is digested, in pages of which size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Paging {
@@ -28,9 +31,14 @@ impl Paging {
         1_u64.wrapping_shl(self.log.clamp(MIN_LOG, MAX_LOG).into())
     }
 
+    /// How many pages there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.end.div_ceil(self.page())
+    }
+
     /// Bytes of all digests.
     pub(crate) fn len(&self) -> u64 {
-        self.end.div_ceil(self.page()).saturating_mul(DIGEST)
+        self.count().saturating_mul(DIGEST)
     }
 }
 
@@ -45,12 +53,12 @@ pub(crate) struct Pages {
 impl Pages {
     /// Bytes allocated for a new file of this size.
     pub(crate) fn memory(new_size: u64) -> u64 {
-        // Twice, because a vector grows by doubling.
-        new_size.wrapping_shr(MIN_LOG.into()).saturating_add(1).saturating_mul(2 * DIGEST)
+        new_size.wrapping_shr(MIN_LOG.into()).saturating_add(1).min(MAX_PAGES).saturating_mul(DIGEST)
     }
 
     pub(crate) fn new(paging: Option<Paging>) -> Self {
-        Self { paging, made: 0, current: Sha256::new(), digests: Vec::new() }
+        let digests = Vec::with_capacity(paging.map_or(0, |paging| paging.len() as usize));
+        Self { paging, made: 0, current: Sha256::new(), digests }
     }
 
     /// Takes note of the next bytes of the new file.

@@ -11,7 +11,7 @@ use super::{
     line_numbers::{LineNumbers, Shift, Tables},
     list,
     model::Number,
-    pages::{MAX_LOG, MIN_LOG, Paging},
+    pages::{MAX_LOG, MAX_PAGES, MIN_LOG, Paging},
     region::{Layout, MAX_FIELDS, RecordField, Region, Rule, Segment},
     sorted,
 };
@@ -240,10 +240,11 @@ fn code_paging(
         return Ok(None);
     }
     let end = number.code(coder, wanted.map_or(0, |paging| paging.end));
-    if !(u64::from(MIN_LOG)..=u64::from(MAX_LOG)).contains(&log) || end > new_size {
+    let paging = Paging { log: log.min(u8::MAX.into()) as u8, end };
+    if !(MIN_LOG..=MAX_LOG).contains(&paging.log) || end > new_size || paging.count() > MAX_PAGES {
         return Err(Wrong("has pages that cannot be"));
     }
-    Ok(Some(Paging { log: log as u8, end }))
+    Ok(Some(paging))
 }
 
 #[derive(Default)]
@@ -412,6 +413,22 @@ mod tests {
     fn a_plan_with_every_rule_reads_back() {
         let plan = sample();
         assert_eq!(read_back(&plan, plan.raw_size()), Ok(plan));
+    }
+
+    #[test]
+    fn pages_are_digested_of_so_many_and_no_more() {
+        let read = |log: u8, end| {
+            let paging = Some(Paging { log, end });
+            let mut encoder = Encoder::new();
+            let _ = code_paging(&mut encoder, &mut Number::default(), paging, end);
+            let packed = encoder.finish();
+            let mut decoder = Decoder::new(&packed, 0, packed.len() as u64);
+            code_paging(&mut decoder, &mut Number::default(), None, end).map(|read| read == paging)
+        };
+        let many = MAX_PAGES << 12;
+        assert_eq!(read(12, many), Ok(true));
+        assert_eq!(read(12, many + 1), Err(Wrong("has pages that cannot be")));
+        assert_eq!(read(13, many + 1), Ok(true));
     }
 
     #[test]

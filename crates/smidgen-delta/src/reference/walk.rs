@@ -10,15 +10,14 @@ use super::{
     correspondence::Correspondence,
     extra::{Extra, Run, TAIL},
     field::{Inside, Reference},
-    go,
+    finder::Finder,
     list::{self, Lists},
     pages::Pages,
     parted::{self, Parts},
     plan::{Plan, Sizes},
     predict::Predictor,
-    region::{Layout, Region, Rule},
     sorted::{self, Records, Tables},
-    sweep::{AFTER, BEFORE, STRETCH, Sweep, Window},
+    sweep::STRETCH,
 };
 use crate::{ApplyError, old::OldFile};
 
@@ -65,112 +64,6 @@ pub(crate) struct Seen {
     pub(crate) add: u64,
     /// Bytes of extra.
     pub(crate) extra: u64,
-}
-
-/// Function records between two marks, in bytes.
-const MARK: u64 = 4096;
-
-/// The references of an old file, found piece by piece.
-pub(crate) struct Finder<'a> {
-    layout: &'a Layout,
-    regions: &'a [Region],
-    /// For each region of Go functions (by index), a place in every few kilobytes where a record starts.
-    marks: Vec<(usize, Vec<u64>)>,
-    window: Vec<u8>,
-}
-
-impl<'a> Finder<'a> {
-    /// Bytes that it allocates for an old file of this size.
-    pub(crate) fn memory(old_size: u64) -> u64 {
-        let marks = old_size.wrapping_div(MARK).saturating_mul(16);
-        marks
-            .saturating_add(STRETCH)
-            .saturating_add(BEFORE + AFTER + MARK + 2 * go::MAX_LEN)
-            .saturating_add(1024)
-    }
-
-    /// Looks for the places where records start that do not tell by themselves.
-    pub(crate) fn new(
-        layout: &'a Layout,
-        regions: &'a [Region],
-        old: &mut OldFile<'_>,
-    ) -> Result<Self, ApplyError> {
-        let mut finder = Self { layout, regions, marks: Vec::new(), window: Vec::new() };
-        for (index, region) in regions.iter().enumerate() {
-            if matches!(region.rule, Rule::GoFunctions(_)) {
-                let marks = finder.mark(region, old)?;
-                finder.marks.push((index, marks));
-            }
-        }
-        Ok(finder)
-    }
-
-    fn mark(&mut self, region: &Region, old: &mut OldFile<'_>) -> Result<Vec<u64>, ApplyError> {
-        let mut marks = Vec::new();
-        let (mut at, mut next) = (region.start, region.start);
-        while at < region.end() {
-            let until = at.saturating_add(MARK + go::MAX_LEN).min(region.end());
-            self.read(old, at, until)?;
-            let mut inside = 0_usize;
-            let start = at;
-            while at < start.saturating_add(MARK) {
-                let Some(len) = go::record_len(self.window.get(inside..).unwrap_or_default()) else {
-                    return Ok(marks);
-                };
-                if at >= next {
-                    marks.push(at);
-                    next = at.saturating_add(MARK);
-                }
-                inside = inside.saturating_add(len);
-                at = at.saturating_add(len as u64);
-            }
-        }
-        Ok(marks)
-    }
-
-    fn read(&mut self, old: &mut OldFile<'_>, from: u64, to: u64) -> Result<(), ApplyError> {
-        self.window.resize(usize::try_from(to.saturating_sub(from)).unwrap_or(0), 0);
-        old.read(&mut self.window, from).map_err(ApplyError::OldUnreadable)
-    }
-
-    /// Appends the references in `from..to` of the old file to `found`, ordered by place. `to` is at most [`STRETCH`]
-    /// bytes behind `from`. What may rest inside of `at_rest` is left out.
-    pub(crate) fn find(
-        &mut self,
-        old: &mut OldFile<'_>,
-        from: u64,
-        to: u64,
-        at_rest: Option<Inside>,
-        found: &mut Vec<Reference>,
-    ) -> Result<(), ApplyError> {
-        let first = self.regions.partition_point(|region| region.end() <= from);
-        for (index, region) in self.regions.iter().enumerate().skip(first) {
-            if region.start >= to {
-                break;
-            }
-            let (from, to) = (from.max(region.start), to.min(region.end()));
-            let start = match region.rule {
-                Rule::GoFunctions(_) => self.mark_before(index, from),
-                _ => Some(from.saturating_sub(BEFORE).max(region.start)),
-            };
-            let Some(start) = start else {
-                continue;
-            };
-            let stop = to.saturating_add(AFTER).min(region.end());
-            self.read(old, start, stop)?;
-            let window = Window { bytes: &self.window, offset: start, from, to, at_rest };
-            Sweep::run(window, region, self.layout, found);
-        }
-        Ok(())
-    }
-
-    /// The last mark of a region that is not behind `offset`, if it is close.
-    fn mark_before(&self, region: usize, offset: u64) -> Option<u64> {
-        let (_, marks) = self.marks.iter().find(|(index, _)| *index == region)?;
-        let next = marks.partition_point(|mark| *mark <= offset);
-        let mark = *marks.get(next.checked_sub(1)?)?;
-        (offset.wrapping_sub(mark) <= MARK + go::MAX_LEN).then_some(mark)
-    }
 }
 
 /// What a walk codes. Matches and extra bytes have models and streams of their own, and the encoder knows what both make:

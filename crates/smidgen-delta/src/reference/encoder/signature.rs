@@ -1,7 +1,7 @@
 //! The code signature of a Mach-O file (`cs_blobs.h` of XNU): where its list of page digests stands.
 
 use super::{
-    super::pages::{DIGEST, MAX_LOG, MIN_LOG, Paging},
+    super::pages::{DIGEST, MAX_LOG, MAX_PAGES, MIN_LOG, Paging},
     numbers::u32_at,
 };
 
@@ -50,6 +50,7 @@ impl Signature {
             let paging = Paging { log, end };
             let fits = (MIN_LOG..=MAX_LOG).contains(&log) && u64::from(len) == DIGEST && kind == SHA_256;
             if fits
+                && paging.count() <= MAX_PAGES
                 && paging.len() == count * DIGEST
                 && end <= offset
                 && offset + paging.len() <= file.len() as u64
