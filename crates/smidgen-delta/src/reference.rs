@@ -60,6 +60,8 @@ mod x86_64;
 use account::{Ledger, PartLedger};
 use coder::Coder;
 pub(crate) use coder::Decoder;
+#[cfg(feature = "diff")]
+pub(crate) use control::Match;
 use extra::Extra;
 use parted::{Part, PartReader, Parts};
 use plan::Plan;

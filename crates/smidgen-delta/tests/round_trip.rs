@@ -104,6 +104,21 @@ fn the_smallest_patch_is_no_larger_than_any() {
     }
 }
 
+/// Once a full classic patch was not even made where one packed quickly was twice as large, and lists of numbers shrink more
+/// than that at full strength.
+#[test]
+fn text_is_no_larger_than_classic_where_packing_it_quickly_promises_little() {
+    let mut seeded = Seeded(8);
+    let words = ["patch", "build", "of", "the", "old", "file", "that", "moves", "\n"];
+    let old: Vec<u8> =
+        (0..50_000).flat_map(|_| [words[seeded.below(words.len())].as_bytes(), b" "].concat()).collect();
+    let lines = (0..90_000).flat_map(|index| format!("{index},{}\n", index % 97 * 13).into_bytes());
+    let new: Vec<u8> = old.iter().copied().chain(lines).collect();
+    let [smallest, classic] = [DiffOptions::default(), options(Codec::Classic)]
+        .map(|options| diff(&old, &new, &options).unwrap().len());
+    assert!(new.len() > 1 << 20 && smallest <= classic, "{} bytes: {smallest}, {classic}", new.len());
+}
+
 /// A small ELF header followed by something like code.
 fn executable(seeded: &mut Seeded, len: usize) -> Vec<u8> {
     [b"\x7FELF\x02\x01\x01".to_vec(), vec![0; 57], seeded.program(len)].concat()

@@ -1,6 +1,7 @@
 //! What a diff found: the controls that make the new file from the old one, independent of how they are written down.
 
 use super::{matcher, runs};
+use crate::reference::Match;
 
 /// One step: `add_len` bytes of the old file from `old_offset` with differences, then `extra_len` new bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,21 @@ impl<'a> Script<'a> {
         let mut steps = runs::find(old, new).unwrap_or_else(|| matcher::find(old, new).0);
         steps.retain(|step| step.add_len > 0 || step.extra_len > 0);
         Self { old, new, steps }
+    }
+
+    /// What matches that were found otherwise come to, which are in the order of `new`.
+    pub(crate) fn of_matches(old: &'a [u8], new: &'a [u8], matches: &[Match]) -> Self {
+        let extra_after = |end: u64, next: Option<&Match>| {
+            (next.map_or(new.len() as u64, |next| next.new_offset) - end) as usize
+        };
+        let first = Step { old_offset: 0, add_len: 0, extra_len: extra_after(0, matches.first()) };
+        let others = matches.iter().enumerate().map(|(index, found)| Step {
+            old_offset: found.old_offset as usize,
+            add_len: found.len as usize,
+            extra_len: extra_after(found.new_end(), matches.get(index + 1)),
+        });
+        let steps = std::iter::once(first).chain(others);
+        Self { old, new, steps: steps.filter(|step| step.add_len > 0 || step.extra_len > 0).collect() }
     }
 
     /// `new` as one extra part: no step refers to `old`.

@@ -55,8 +55,17 @@ const MAX_SIZE: u64 = i32::MAX as u64;
 /// takes a twentieth of that and is a fifth larger.
 const MAX_EXTRA: u64 = 16 << 20;
 
-/// The sections of a reference-aware patch; `None` if it cannot be smaller than a classic one.
-pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Vec<Packed>> {
+/// A reference-aware patch without its header.
+pub(crate) struct Encoded {
+    pub(crate) sections: Vec<Packed>,
+    /// What comes from the bytes of the old file as they are, in the order of the new one.
+    pub(crate) matches: Vec<Match>,
+    /// Whether both files are programs in which references can be, and most of the new one is in matches.
+    pub(crate) is_of_programs: bool,
+}
+
+/// Makes the sections of a reference-aware patch; `None` if it cannot be smaller than a classic one.
+pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Encoded> {
     if old.len() as u64 + new.len() as u64 > MAX_SIZE {
         return None;
     }
@@ -87,10 +96,16 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Ve
         paging: signature.map(|found| found.paging),
         lines,
     };
-    if extra_len(new, &plan.matches) > MAX_EXTRA {
+    let extra = extra_len(new, &plan.matches);
+    if extra > MAX_EXTRA {
         return None;
     }
-    write(&plan, file, new, threads)
+    let sections = write(&plan, file, new, threads)?;
+    let are_programs = !plan.regions.is_empty() && !new_image.regions.is_empty();
+    let is_of_programs = are_programs && !matches!(Share::of(extra, new.len() as u64), Share::Much);
+    let mut matches = plan.matches;
+    matches.retain(|found| found.old_end() <= file.len() as u64);
+    Some(Encoded { sections, matches, is_of_programs })
 }
 
 /// The sections that an executable file names, by place; none if it is of no format that is known here.

@@ -451,7 +451,7 @@ mod tests {
     /// The sections that the encoder writes.
     fn encode_files(old: &[u8], new: &[u8]) -> Sections {
         let mut sections = Sections::default();
-        for packed in encoder::encode(old, new, NonZeroUsize::MIN).unwrap() {
+        for packed in encoder::encode(old, new, NonZeroUsize::MIN).unwrap().sections {
             match packed.kind {
                 SectionKind::Plan => sections.plan = packed.bytes,
                 SectionKind::References => sections.references = packed.bytes,
