@@ -1,7 +1,10 @@
 //! A patch that has been opened: its header is parsed and bounded, its sections are read on demand.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::io::Write;
+use std::{
+    cell::RefCell,
+    io::{self, Write},
+};
 
 use crate::{
     Account, ApplyError, Codec, Digest, Header, Inspection, Limits, ParseError, ReadAt, SectionHeader,
@@ -74,7 +77,7 @@ impl<R: ReadAt> Patch<R> {
     /// told before anything else that went wrong.
     pub fn apply(&self, old: &impl ReadAt, new: &mut impl Write) -> Result<Applied, ApplyError> {
         let codec = self.header.codec;
-        let made = self.make(old, new, |old, output| codec::apply(codec, &mut self.sections(), old, output));
+        let made = self.make(old, new, |sections, old, output| codec::apply(codec, sections, old, output));
         made.map(|(applied, ())| applied)
     }
 
@@ -87,8 +90,8 @@ impl<R: ReadAt> Patch<R> {
         if self.header.codec != Codec::Reference {
             return Ok(None);
         }
-        let made = self.make(old, &mut std::io::sink(), |old, output| {
-            reference::account(&mut self.sections(), old, output, borders)
+        let made = self.make(old, &mut std::io::sink(), |sections, old, output| {
+            reference::account(sections, old, output, borders)
         });
         made.map(|(_, account)| Some(account))
     }
@@ -98,7 +101,7 @@ impl<R: ReadAt> Patch<R> {
         &self,
         old: &dyn ReadAt,
         new: &mut dyn Write,
-        make: impl FnOnce(&mut OldFile<'_>, &mut Output<'_>) -> Result<T, ApplyError>,
+        make: impl FnOnce(&mut Sections<'_>, &mut OldFile<'_>, &mut Output<'_>) -> Result<T, ApplyError>,
     ) -> Result<(Applied, T), ApplyError> {
         let header = &self.header;
         if old.size() != header.old_size {
@@ -106,7 +109,8 @@ impl<R: ReadAt> Patch<R> {
         }
         let mut old = OldFile::new(old);
         let mut output = Output::new(new, header.new_size);
-        let made = make(&mut old, &mut output);
+        let raw = Watched::new(&self.raw);
+        let made = raw.blame(make(&mut self.sections(&raw), &mut old, &mut output));
         // Whatever else went wrong: with another old file nothing could have come out right.
         let old_digest = old.digest().map_err(ApplyError::OldUnreadable)?;
         if old_digest != header.old_digest {
@@ -122,12 +126,45 @@ impl<R: ReadAt> Patch<R> {
     /// # Errors
     /// [`ApplyError`] where the sections contradict the header.
     pub fn inspect(&self) -> Result<Inspection, ApplyError> {
-        codec::inspect(self.header.codec, &mut self.sections(), self.header.old_size)
+        let raw = Watched::new(&self.raw);
+        raw.blame(codec::inspect(self.header.codec, &mut self.sections(&raw), self.header.old_size))
     }
 
-    fn sections(&self) -> Sections<'_> {
-        let (raw, header) = (&self.raw, &self.header);
-        Sections { raw, header, header_len: self.header_len, unpacker: Unpacker::default() }
+    fn sections<'a>(&'a self, raw: &'a dyn ReadAt) -> Sections<'a> {
+        let (header, header_len) = (&self.header, self.header_len);
+        Sections { raw, header, header_len, unpacker: Unpacker::default() }
+    }
+}
+
+/// A patch that is read, and what kept it from being read first. Where that is known, nothing else is to blame: who codes
+/// bit by bit goes on with zeros.
+struct Watched<'a> {
+    raw: &'a dyn ReadAt,
+    failed: RefCell<Option<io::Error>>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(raw: &'a dyn ReadAt) -> Self {
+        Self { raw, failed: RefCell::default() }
+    }
+
+    /// What came of reading it, or why it could not be read.
+    fn blame<T>(&self, made: Result<T, ApplyError>) -> Result<T, ApplyError> {
+        self.failed.take().map_or(made, |error| Err(ApplyError::PatchUnreadable(error)))
+    }
+}
+
+impl ReadAt for Watched<'_> {
+    fn size(&self) -> u64 {
+        self.raw.size()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.raw.read_exact_at(buf, offset).map_err(|error| {
+            let again = error.kind().into();
+            self.failed.borrow_mut().get_or_insert(error);
+            again
+        })
     }
 }
 

@@ -19,7 +19,6 @@ mod coder;
 mod content;
 mod control;
 mod correspondence;
-mod data;
 #[cfg(feature = "diff")]
 #[allow(
     clippy::indexing_slicing,
@@ -42,6 +41,7 @@ mod plan;
 mod predict;
 mod rebases;
 mod recall;
+mod records;
 mod region;
 mod sorted;
 mod sweep;
@@ -55,6 +55,7 @@ mod sweep;
 mod twin;
 mod unwinding;
 mod walk;
+mod words;
 mod x86_64;
 
 use account::{Ledger, PartLedger};
@@ -114,12 +115,12 @@ pub(crate) fn apply<'a>(
     };
     make(sections, &plan, &mut streams, old, output)?;
     let Streams { references, add, extra } = streams;
-    finish(references, SectionKind::References)?;
-    finish(add, SectionKind::AddCoded)?;
+    finish(&references, SectionKind::References)?;
+    finish(&add, SectionKind::AddCoded)?;
     match extra {
-        ExtraStream::Coded(coder, _) => finish(coder, SectionKind::ExtraCoded),
+        ExtraStream::Coded(coder, _) => finish(&coder, SectionKind::ExtraCoded),
         ExtraStream::Mixed(coder, _, parts) => {
-            finish(coder, SectionKind::ExtraCoded)?;
+            finish(&coder, SectionKind::ExtraCoded)?;
             parts.finish()
         }
         ExtraStream::Parted(parts) => parts.finish(),
@@ -136,7 +137,7 @@ pub(crate) fn account<'a>(
     let mut account = Account::default();
     let mut coder = Ledger::new(sections.coded(SectionKind::Plan), borders);
     let plan = code_plan(&mut coder, sections, old.size())?;
-    finish(coder.close(&mut account), SectionKind::Plan)?;
+    finish(&coder.close(&mut account), SectionKind::Plan)?;
     let coded = |sections: &Sections<'a>| Ledger::new(sections.coded(SectionKind::ExtraCoded), borders);
     let parted = |sections: &mut Sections<'a>| {
         let prices = Part::SECTIONS.map(|kind| sections.bits_per_byte(kind));
@@ -154,12 +155,12 @@ pub(crate) fn account<'a>(
     };
     make(sections, &plan, &mut streams, old, output)?;
     let Streams { references, add, extra } = streams;
-    finish(references.close(&mut account), SectionKind::References)?;
-    finish(add.close(&mut account), SectionKind::AddCoded)?;
+    finish(&references.close(&mut account), SectionKind::References)?;
+    finish(&add.close(&mut account), SectionKind::AddCoded)?;
     match extra {
-        ExtraStream::Coded(coder, _) => finish(coder.close(&mut account), SectionKind::ExtraCoded)?,
+        ExtraStream::Coded(coder, _) => finish(&coder.close(&mut account), SectionKind::ExtraCoded)?,
         ExtraStream::Mixed(coder, _, parts) => {
-            finish(coder.close(&mut account), SectionKind::ExtraCoded)?;
+            finish(&coder.close(&mut account), SectionKind::ExtraCoded)?;
             parts.close(&mut account).finish()?;
         }
         ExtraStream::Parted(parts) => parts.close(&mut account).finish()?,
@@ -244,7 +245,7 @@ pub(crate) fn inspect(sections: &Sections<'_>, old_size: u64) -> Result<Inspecti
 fn read_plan(sections: &Sections<'_>, old_size: u64) -> Result<Plan, ApplyError> {
     let mut coder = sections.coded(SectionKind::Plan);
     let plan = code_plan(&mut coder, sections, old_size)?;
-    finish(coder, SectionKind::Plan)?;
+    finish(&coder, SectionKind::Plan)?;
     Ok(plan)
 }
 
@@ -254,12 +255,8 @@ fn code_plan(coder: &mut impl Coder, sections: &Sections<'_>, old_size: u64) -> 
     plan::code(coder, &Plan::default(), raw_size, sizes).map_err(|found| wrong(SectionKind::Plan, found.0))
 }
 
-fn finish(coder: Decoder<'_>, section: SectionKind) -> Result<(), ApplyError> {
-    match coder.finish() {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(wrong(section, "is not used up")),
-        Err(error) => Err(ApplyError::PatchUnreadable(error)),
-    }
+fn finish(coder: &Decoder<'_>, section: SectionKind) -> Result<(), ApplyError> {
+    if coder.is_used_up() { Ok(()) } else { Err(wrong(section, "is not used up")) }
 }
 
 fn wrong(section: SectionKind, what: &'static str) -> ApplyError {

@@ -474,6 +474,37 @@ fn failures_of_files_are_told_apart() {
     assert_eq!(Patch::open(Broken(500), &Limits::default()).unwrap_err().fault(), Fault::PatchUnreadable);
 }
 
+/// Once sections that are coded bit by bit went on with zeros, and what these led to was said to be wrong with the patch.
+#[test]
+fn a_patch_that_cannot_be_read_any_more_is_not_called_damaged() {
+    #[derive(Debug)]
+    struct CutOff(Vec<u8>, u64);
+    impl ReadAt for CutOff {
+        fn size(&self) -> u64 {
+            self.0.size()
+        }
+        fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+            let is_header = offset == 0;
+            if !is_header && offset + buf.len() as u64 > self.1 {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            self.0.read_exact_at(buf, offset)
+        }
+    }
+    let (old, new) = files();
+    for codec in [Codec::Classic, Codec::Bidiff, Codec::Reference] {
+        let bytes = patch_of(codec, &old, &new);
+        let opened = Patch::open(&bytes, &Limits::default()).unwrap();
+        let mut end = opened.header().encoded_len() as u64;
+        for section in &opened.header().sections {
+            end += section.packed_size;
+            let patch = Patch::open(CutOff(bytes.clone(), end - 1), &Limits::default()).unwrap();
+            let error = patch.apply(&old, &mut Vec::new()).unwrap_err();
+            assert_eq!(error.fault(), Fault::PatchUnreadable, "{codec}, up to {end}: {error}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

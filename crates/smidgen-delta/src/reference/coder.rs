@@ -5,8 +5,6 @@
 //! everything that decides *what* is coded is written once, against [`Coder`].
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::io;
-
 use super::account::Made;
 use crate::ReadAt;
 
@@ -65,7 +63,6 @@ pub(crate) struct Decoder<'a> {
     code: u64,
     /// Words of two bytes read, those behind the end included.
     words: u64,
-    failed: Option<io::Error>,
 }
 
 impl<'a> Decoder<'a> {
@@ -75,30 +72,17 @@ impl<'a> Decoder<'a> {
     /// Reads the `len` bytes of `source` from `offset`.
     pub(crate) fn new(source: &'a dyn ReadAt, offset: u64, len: u64) -> Self {
         let buffer = vec![0; INPUT_BUFFER].into_boxed_slice();
-        let mut decoder = Self {
-            source,
-            offset,
-            left: len,
-            buffer,
-            start: 0,
-            end: 0,
-            range: u64::MAX,
-            code: 0,
-            words: 0,
-            failed: None,
-        };
+        let mut decoder =
+            Self { source, offset, left: len, buffer, start: 0, end: 0, range: u64::MAX, code: 0, words: 0 };
         for _ in 0..u64::BITS / STEP {
             decoder.code = decoder.code << STEP | decoder.word();
         }
         decoder
     }
 
-    /// Whether all bytes were there to be read and none is left over.
-    pub(crate) fn finish(self) -> Result<bool, io::Error> {
-        match self.failed {
-            Some(error) => Err(error),
-            None => Ok(self.left == 0 && self.start == self.end),
-        }
+    /// Whether none of the bytes is left over.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.left == 0 && self.start == self.end
     }
 
     /// Bits that what was decoded so far took, to a fraction: the code is four words ahead, and the range is what is left
@@ -132,8 +116,9 @@ impl<'a> Decoder<'a> {
         if self.start == self.end {
             let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.buffer.len());
             let room = self.buffer.get_mut(..len).unwrap_or_default();
-            if let Err(error) = self.source.read_exact_at(room, self.offset) {
-                self.failed.get_or_insert(error);
+            // Whoever gave the source keeps the error: whatever is made of zeros instead is refused.
+            if self.source.read_exact_at(room, self.offset).is_err() {
+                room.fill(0);
             }
             self.offset = self.offset.saturating_add(len as u64);
             self.left = self.left.saturating_sub(len as u64);
@@ -294,7 +279,7 @@ mod tests {
             for (chance, bit) in bits(count) {
                 assert_eq!(decoder.code(chance, false), bit);
             }
-            assert!(decoder.finish().unwrap(), "{count}: all bytes are used");
+            assert!(decoder.is_used_up(), "{count}: all bytes are used");
         }
     }
 
@@ -324,7 +309,7 @@ mod tests {
             assert_eq!(decoder.code_symbol(&bounds, 0), symbol);
             assert_eq!(decoder.code(chance, false), bit);
         }
-        assert!(decoder.finish().unwrap());
+        assert!(decoder.is_used_up());
     }
 
     #[test]
@@ -345,6 +330,6 @@ mod tests {
         let packed = [0; 1000];
         let mut decoder = Decoder::new(&packed, 0, 1000);
         decoder.code(1 << 15, false);
-        assert!(!decoder.finish().unwrap());
+        assert!(!decoder.is_used_up());
     }
 }

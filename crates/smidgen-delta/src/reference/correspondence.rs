@@ -93,7 +93,7 @@ impl Correspondence {
         let Some(inside) = address.checked_sub(first) else {
             return 0;
         };
-        let stretch = inside.wrapping_shr(self.log) as usize;
+        let stretch = usize::try_from(inside.wrapping_shr(self.log)).unwrap_or(usize::MAX);
         let at = |stretch: usize| self.index.get(stretch).map_or(self.spans.len(), |count| *count as usize);
         let (from, to) = (at(stretch), at(stretch.saturating_add(1)));
         let spans = self.spans.get(from..to).unwrap_or_default();

@@ -48,6 +48,13 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
+    /// Whether reading them takes no longer than making so many bytes: each byte of the pc tables may be an entry, and each
+    /// function has a record.
+    pub(crate) fn are_read_within(&self, bytes: u64) -> bool {
+        let records = u64::from(self.functions).saturating_mul(ENTRY.saturating_add(HEAD as u64));
+        self.len <= bytes && records <= bytes
+    }
+
     /// One past the last byte of the pc tables.
     pub(crate) fn end(&self) -> u64 {
         self.start.saturating_add(self.len)
@@ -352,7 +359,9 @@ impl PcTable {
             Some(step) => self.bytes.number(old)?.map(|(len, _)| (step, len)),
             None => None,
         };
-        let Some(((step, step_len), len)) = entry else {
+        // Code of a function has no more bytes than a word counts.
+        let entry = entry.and_then(|(step, len)| Some((step, self.end.checked_add(len)?)));
+        let Some(((step, step_len), end)) = entry else {
             self.has_ended = true;
             return Ok(false);
         };
@@ -360,7 +369,7 @@ impl PcTable {
         self.is_first = false;
         self.value = self.value.wrapping_add(varint::unzigzag(step.into()) as i32);
         self.start = self.end;
-        self.end = self.end.wrapping_add(len);
+        self.end = end;
         Ok(true)
     }
 }
@@ -411,12 +420,12 @@ impl Cursor {
 
     #[cold]
     fn long_number(&mut self, old: &mut OldFile<'_>) -> io::Result<Option<(u32, u8)>> {
-        let mut number = 0_u32;
+        let mut number = 0_u64;
         for index in 0..MAX_VARINT {
             let Some(byte) = self.next(old)? else { return Ok(None) };
-            number |= u32::from(byte & 0x7F).wrapping_shl(u32::from(index).wrapping_mul(7));
+            number |= u64::from(byte & 0x7F).wrapping_shl(u32::from(index).wrapping_mul(7));
             if byte < 0x80 {
-                return Ok(Some((number, index.wrapping_add(1))));
+                return Ok(u32::try_from(number).ok().map(|number| (number, index.wrapping_add(1))));
             }
         }
         Ok(None)

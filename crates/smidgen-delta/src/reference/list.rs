@@ -10,17 +10,20 @@ mod bitmaps;
 mod blocks;
 mod corrections;
 mod starts;
+mod table;
 pub(crate) mod unwind_info;
 
 use super::{
     coder::Coder,
+    control::Match,
     correspondence::Correspondence,
-    plan::Plan,
+    plan::{MAX_REGIONS, Plan},
     region::{Packed, Packing, Region, Rule},
     sorted,
 };
 use crate::{ApplyError, old::OldFile};
 use corrections::{Corrected, Corrections, Guess, Wanted};
+use table::Table;
 use unwind_info::Style;
 
 /// An address of a list, and what stands beside it.
@@ -77,14 +80,18 @@ impl Packed {
         }
     }
 
-    /// The new file's table of a list. If that is longer than it is to be, not all of it is made.
+    /// The new file's table of a list, as far as its length goes; what is missing of that is zeros.
     pub(crate) fn pack(&self, list: &List) -> Vec<u8> {
+        let mut table = Table::new(self.len);
         match self.packing {
-            Packing::Starts => starts::pack(&list.entries, self.len),
-            Packing::Blocks => blocks::pack(&list.entries, self.len),
-            Packing::Bitmaps => bitmaps::pack(&list.entries, self.base(Side::New), self.len),
-            Packing::Unwinding(unwound) => unwind_info::pack(list, unwound.style, unwound.end, self.len),
+            Packing::Starts => starts::pack(&list.entries, &mut table),
+            Packing::Blocks => blocks::pack(&list.entries, &mut table),
+            Packing::Bitmaps => bitmaps::pack(&list.entries, self.base(Side::New), &mut table),
+            Packing::Unwinding(unwound) => {
+                unwind_info::pack(list, unwound.style, unwound.end, &mut table);
+            }
         }
+        table.finish()
     }
 
     fn base(&self, side: Side) -> u64 {
@@ -155,13 +162,49 @@ pub(crate) fn len(regions: &[Region], old_size: u64) -> u64 {
 const ROOM: u64 = 1 << 20;
 
 /// Bytes that they allocate together with the sorted tables, on top of what these do.
-pub(crate) const MEMORY: u64 = ROOM + Corrections::MEMORY;
+pub(crate) const MEMORY: u64 = ROOM + Corrections::MEMORY + Places::MEMORY;
 
 /// Where an entry of the old list comes in the new one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Order {
     address: u32,
     index: u32,
+}
+
+/// The first match of each table of a list.
+struct Places {
+    /// By where the table stands behind the old file.
+    found: Vec<(u64, Option<Match>)>,
+}
+
+impl Places {
+    /// Bytes that they allocate.
+    const MEMORY: u64 = (MAX_REGIONS * size_of::<(u64, Option<Match>)>()) as u64;
+
+    /// Looks through the matches once, however many tables there are; they begin at `start`.
+    fn of(plan: &Plan, start: u64, old_size: u64) -> Self {
+        let mut found = Vec::with_capacity(groups(&plan.regions, old_size).flatten().count());
+        let mut next = start;
+        for (_, packed) in groups(&plan.regions, old_size).flatten() {
+            found.push((next, None));
+            next = next.saturating_add(packed.len);
+        }
+        for taken in plan.matches.iter().filter(|taken| taken.old_offset >= start) {
+            // Of tables without bytes at one place, the first will do.
+            let index = found.partition_point(|(place, _)| *place < taken.old_offset);
+            if let Some((place, first)) = found.get_mut(index)
+                && *place == taken.old_offset
+            {
+                first.get_or_insert(*taken);
+            }
+        }
+        Self { found }
+    }
+
+    fn at(&self, start: u64) -> Option<Match> {
+        let index = self.found.partition_point(|(place, _)| *place < start);
+        self.found.get(index).filter(|(place, _)| *place == start)?.1
+    }
 }
 
 /// What stands behind the old file.
@@ -190,6 +233,7 @@ impl Lists {
         truth: &[u8],
     ) -> Result<(), ApplyError> {
         self.bytes.reserve_exact(usize::try_from(len(&plan.regions, old.size())).unwrap_or(0));
+        let places = Places::of(plan, self.start, old.size());
         for group in groups(&plan.regions, old.size()) {
             let mut lists = Vec::new();
             let mut wanted = Vec::new();
@@ -199,8 +243,7 @@ impl Lists {
                 let mut bytes = vec![0; usize::try_from(region.len).unwrap_or(0)];
                 old.read(&mut bytes, region.start).map_err(ApplyError::OldUnreadable)?;
                 lists.push(packed.unpack(&bytes, Side::Old));
-                let its_place = plan.matches.iter().find(|found| found.old_offset == start);
-                if let Some(found) = its_place {
+                if let Some(found) = places.at(start) {
                     place = place.or(Some(found.new_offset));
                     let table = truth.get(found.new_offset as usize..found.new_end() as usize);
                     wanted.push(packed.unpack(table.unwrap_or_default(), Side::New));
@@ -283,7 +326,12 @@ fn as_one(lists: Vec<List>) -> List {
 #[cfg(feature = "diff")]
 pub(crate) fn repacked(tables: &[(&Packed, &[u8])]) -> Vec<Vec<u8>> {
     let list = as_one(tables.iter().map(|(packed, table)| packed.unpack(table, Side::New)).collect());
-    tables.iter().map(|(packed, _)| packed.pack(&list)).collect()
+    let packed = tables.iter().map(|(packed, table)| {
+        let mut again = packed.pack(&list);
+        again.resize(table.len(), 0);
+        again
+    });
+    packed.collect()
 }
 
 /// One list of two: addresses of the second that the first does not have are unwound as what stands before them.

@@ -50,6 +50,8 @@ const CHANGE: u64 = 16;
 pub(crate) const MAX_SEGMENTS: usize = 32;
 /// The most regions.
 pub(crate) const MAX_REGIONS: usize = 4096;
+/// The most bytes of regions of Go functions, which is five million functions: some places in them are kept in memory.
+pub(crate) const MAX_RECORDS: u64 = 1 << 28;
 
 /// How many things a plan consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +168,7 @@ pub(crate) fn code(
     let new = segments.code(coder, &wanted.new, new_segments);
     let regions = code_regions(coder, &wanted.regions, counts.regions, sizes.old)?;
     let paging = code_paging(coder, &mut number, wanted.paging, sizes.new)?;
-    let lines = code_lines(coder, wanted.lines.as_ref(), &counts, sizes.old)?;
+    let lines = code_lines(coder, wanted.lines.as_ref(), &counts, sizes)?;
     coder.book(Made::Layout);
     let digests = paging.map_or(0, |paging| paging.len());
     let tables = sorted::len(&regions, sizes.old);
@@ -183,7 +185,7 @@ fn code_lines(
     coder: &mut impl Coder,
     wanted: Option<&LineNumbers>,
     counts: &Counts,
-    old_size: u64,
+    sizes: Sizes,
 ) -> Result<Option<LineNumbers>, Wrong> {
     if counts.shifts == 0 {
         return Ok(None);
@@ -200,12 +202,16 @@ fn code_lines(
         files: next(wanted.tables.files),
         data: next(wanted.tables.data),
     };
-    let lies_in_it = |start: u64, len: u64| start.checked_add(len).is_some_and(|end| end <= old_size);
+    let lies_in_it = |start: u64, len: u64| start.checked_add(len).is_some_and(|end| end <= sizes.old);
     let list_len = u64::from(tables.functions).saturating_mul(ENTRY);
     if !lies_in_it(tables.start, tables.len) || !lies_in_it(tables.list, list_len) {
         return Err(Wrong("has tables of line numbers that do not lie in the old file"));
     }
-    let mut lines = LineNumbers { tables, changes: counts.changes as u32, shifts: Vec::new() };
+    if !tables.are_read_within(sizes.new) {
+        return Err(Wrong("has more tables of line numbers than the new file has bytes"));
+    }
+    let shifts = Vec::with_capacity(counts.shifts as usize);
+    let mut lines = LineNumbers { tables, changes: counts.changes as u32, shifts };
     let [mut files, mut places, mut steps] = <[Number; 3]>::default();
     let mut before = Shift::default();
     // The count was held against the raw size, and that against the limits, before anything is allocated.
@@ -257,7 +263,7 @@ struct SegmentModels {
 }
 
 impl SegmentModels {
-    /// Segments that are not in order, or overlap, are dropped: what refers to them is then not found, on either side.
+    /// Segments that are not in order, overlap or have no last address are dropped: what refers to them is then not found, on either side.
     fn code(&mut self, coder: &mut impl Coder, wanted: &Layout, count: u64) -> Layout {
         let mut segments: Vec<Segment> = Vec::new();
         let mut end = 0_u64;
@@ -268,9 +274,11 @@ impl SegmentModels {
             let address = self.address.code(coder, wanted.address);
             let memory_len = len.saturating_add(self.more.code(coder, wanted.memory_len.saturating_sub(len)));
             let code = self.code.code(coder, wanted.code.into()) == 1;
-            if address >= end {
+            if address >= end
+                && let Some(next) = address.checked_add(memory_len)
+            {
                 segments.push(Segment { offset, len, address, memory_len, code });
-                end = address.saturating_add(memory_len);
+                end = next;
             }
         }
         Layout { segments }
@@ -415,6 +423,21 @@ mod tests {
         assert_eq!(read_back(&plan, plan.raw_size()), Ok(plan));
     }
 
+    /// Once a segment that reaches beyond the last address held low ones or not, by what was found before.
+    #[test]
+    fn segments_that_cannot_be_are_dropped() {
+        let code = |wanted: &Layout| {
+            let mut encoder = Encoder::new();
+            let count = wanted.segments.len() as u64;
+            SegmentModels::default().code(&mut encoder, wanted, count)
+        };
+        let fine = segment(0, 100, 0x1000);
+        let last = segment(0, 10, u64::MAX - 26);
+        let beyond = segment(0, 10, u64::MAX - 25);
+        let segments = vec![fine, segment(50, 100, 0x1050), beyond, last];
+        assert_eq!(code(&Layout { segments }).segments, [fine, last]);
+    }
+
     #[test]
     fn pages_are_digested_of_so_many_and_no_more() {
         let read = |log: u8, end| {
@@ -429,6 +452,27 @@ mod tests {
         assert_eq!(read(12, many), Ok(true));
         assert_eq!(read(12, many + 1), Err(Wrong("has pages that cannot be")));
         assert_eq!(read(13, many + 1), Ok(true));
+    }
+
+    #[test]
+    fn records_of_functions_have_room_for_so_many_bytes_and_no_more() {
+        let bases = GoBases { text: 0, names: 0, tables: 0, units: 0, data: 0 };
+        let region = |start, len| Region { start, len, rule: Rule::GoFunctions(bases) };
+        let read = |regions: &[Region]| {
+            let mut encoder = Encoder::new();
+            let size = 1 << 30;
+            let _ = code_regions(&mut encoder, regions, regions.len() as u64, size);
+            let packed = encoder.finish();
+            let mut decoder = Decoder::new(&packed, 0, packed.len() as u64);
+            code_regions(&mut decoder, &[], regions.len() as u64, size).map(|read| read == regions)
+        };
+        assert_eq!(read(&[region(0, MAX_RECORDS - 1), region(MAX_RECORDS, 1)]), Ok(true));
+        let many = Err(Wrong("has more than 256 MiB of records of functions"));
+        assert_eq!(read(&[region(0, MAX_RECORDS - 1), region(MAX_RECORDS, 2)]), many);
+        assert_eq!(
+            read(&[region(5, u64::MAX)]),
+            Err(Wrong("has a region that does not lie in the old file"))
+        );
     }
 
     #[test]
@@ -503,9 +547,12 @@ mod tests {
         assert_eq!(lines(&|lines| lines.tables.len = 6000), Ok(()));
         assert_eq!(lines(&|lines| lines.tables.len = 6001), outside);
         assert_eq!(lines(&|lines| lines.tables.start = u64::MAX), outside);
-        assert_eq!(lines(&|lines| lines.tables.functions = 712), Ok(()));
         assert_eq!(lines(&|lines| lines.tables.functions = 713), outside);
         assert_eq!(lines(&|lines| lines.tables.list = u64::MAX), outside);
+        // Once functions cost nothing, and 16 million of them kept a client busy for a minute for a new file of one byte.
+        let long = Err("has more tables of line numbers than the new file has bytes");
+        assert_eq!(lines(&|lines| lines.tables.functions = 230), Ok(()));
+        assert_eq!(lines(&|lines| lines.tables.functions = 231), long);
         let disordered = Err("has moved lines that are not in order");
         assert_eq!(lines(&|lines| lines.shifts[1].line = 7), disordered);
         assert_eq!(lines(&|lines| lines.shifts[1].line = 6), disordered);

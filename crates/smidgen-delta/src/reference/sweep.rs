@@ -4,11 +4,11 @@
 use std::ops::Range;
 
 use super::{
-    aarch64, buckets, chained, data,
+    aarch64, buckets, chained,
     field::{Anchor, Class, Form, Inside, Reference},
-    go, rebases,
+    go, rebases, records,
     region::{Layout, Region, Rule, Segment},
-    unwinding, x86_64,
+    unwinding, words, x86_64,
 };
 
 /// Bytes in front of a stretch where a sweep starts, to fall into step with the instructions.
@@ -72,9 +72,9 @@ impl<'a> Sweep<'a> {
         match &region.rule {
             Rule::X86_64 { absolute } => x86_64::sweep(&mut sweep, *absolute),
             Rule::Aarch64 => aarch64::sweep(&mut sweep),
-            Rule::Words(words) => data::sweep_words(&mut sweep, words),
+            Rule::Words(words) => words::sweep(&mut sweep, words),
             Rule::Records { stride, fields } | Rule::Sorted { stride, fields } => {
-                data::sweep_records(&mut sweep, *stride, fields);
+                records::sweep(&mut sweep, *stride, fields);
             }
             Rule::Unwinding => unwinding::sweep(&mut sweep),
             Rule::GoFunctions(bases) => go::sweep(&mut sweep, bases),

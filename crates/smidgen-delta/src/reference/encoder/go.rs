@@ -5,6 +5,7 @@ use super::{
     super::{
         buckets::PART,
         line_numbers::Tables,
+        plan::MAX_RECORDS,
         region::{Buckets, GoBases, Holds, RecordField, Rule, Words},
     },
     image::Image,
@@ -86,7 +87,8 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
         units: address.wrapping_add(units),
         data: function_data,
     };
-    image.place(first, last.checked_sub(first)?, Rule::GoFunctions(bases));
+    let len = last.checked_sub(first).filter(|len| *len <= MAX_RECORDS)?;
+    image.place(first, len, Rule::GoFunctions(bases));
     image.line_tables = Some(line_numbers::NamedTables {
         names: start + names,
         tables: Tables {

@@ -137,11 +137,9 @@ impl Image {
         // A file that lies about its segments gets those that can be.
         let mut end = 0;
         segments.retain(|segment| {
-            let fits = segment.address >= end;
-            if fits {
-                end = segment.address.saturating_add(segment.memory_len);
-            }
-            fits
+            let next = segment.address.checked_add(segment.memory_len).filter(|_| segment.address >= end);
+            end = next.unwrap_or(end);
+            next.is_some()
         });
         segments.truncate(MAX_SEGMENTS);
         for segment in &mut segments {

@@ -43,6 +43,9 @@ pub(super) fn find(
     new: &[u8],
     is: &NamedTables,
 ) -> Option<(LineNumbers, Vec<u8>)> {
+    if !was.tables.are_read_within(new.len() as u64) {
+        return None;
+    }
     let shifts = shifts(votes(&Functions::of(old, was), &Functions::of(new, is)));
     let mut lines = LineNumbers { tables: was.tables, changes: 0, shifts };
     // More changes than tables have bytes are none that this was made for.

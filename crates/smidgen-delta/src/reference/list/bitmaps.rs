@@ -2,7 +2,7 @@
 //! whether it is one of the 63 places of eight bytes behind those spoken of that is meant.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::Entry;
+use super::{Entry, table::Table};
 
 /// Bytes of a place and of a word.
 const WORD: u64 = 8;
@@ -34,15 +34,14 @@ pub(super) fn unpack(bytes: &[u8], base: u64) -> Vec<u32> {
     addresses
 }
 
-/// The list of these addresses, which count from `base`, or no more of it than about `len` bytes.
-pub(super) fn pack(entries: &[Entry], base: u64, len: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
+/// Appends the list of these addresses, which count from `base`.
+pub(super) fn pack(entries: &[Entry], base: u64, table: &mut Table) {
     let mut addresses = entries.iter().map(|entry| base.wrapping_add(entry.address.into())).peekable();
     while let Some(first) = addresses.next() {
-        if bytes.len() as u64 > len {
+        if table.is_full() {
             break;
         }
-        bytes.extend((first & !1).to_le_bytes());
+        table.put(&(first & !1).to_le_bytes());
         let mut next = first.wrapping_add(WORD);
         loop {
             let mut bits = 0_u64;
@@ -50,14 +49,13 @@ pub(super) fn pack(entries: &[Entry], base: u64, len: u64) -> Vec<u8> {
                 bits |= 1 << place;
                 addresses.next();
             }
-            if bits == 0 {
+            if bits == 0 || table.is_full() {
                 break;
             }
-            bytes.extend((bits << 1 | 1).to_le_bytes());
+            table.put(&(bits << 1 | 1).to_le_bytes());
             next = next.wrapping_add(PLACES * WORD);
         }
     }
-    bytes
 }
 
 /// The place of an address among the 63 from `next` on.
@@ -67,7 +65,7 @@ fn place(address: u64, next: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "test code on small numbers")]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "test code on small numbers")]
 mod tests {
     use super::*;
 
@@ -81,8 +79,25 @@ mod tests {
         let entries = addresses.map(|address| Entry { address, ..Entry::default() });
         let last = u64::from(0x108_u32 + 4 * 63 * 8);
         let table = bytes(&[0x40_0100, 0b1011, 0b11, 0b11, 0x40_0000 + last]);
-        assert_eq!(pack(&entries, 0x40_0000, 40), table);
+        let packed = |len| {
+            let mut table = Table::new(len);
+            pack(&entries, 0x40_0000, &mut table);
+            table.finish()
+        };
+        assert_eq!(packed(40), table);
+        assert_eq!([packed(31), packed(48)], [&table[..31], &table]);
         assert_eq!(unpack(&table, 0x40_0000), addresses);
+    }
+
+    /// Once the length was looked at in front of words that are addresses only, and a list of bitmaps took 63 times its room.
+    #[test]
+    fn bitmaps_take_no_more_than_their_room() {
+        let entries: Vec<Entry> =
+            (0..630).map(|index| Entry { address: 504 * index, ..Entry::default() }).collect();
+        let mut table = Table::new(80);
+        pack(&entries, 0, &mut table);
+        assert!(table.is_full());
+        assert_eq!(unpack(&table.finish(), 0).len(), 10);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! block has a multiple of four bytes.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::{Entry, word};
+use super::{Entry, table::Table, word};
 
 /// "An address of 64 bits stands there."
 const LONG: u16 = 10 << 12;
@@ -37,24 +37,22 @@ pub(super) fn unpack(mut bytes: &[u8]) -> Vec<u32> {
     addresses
 }
 
-/// The list of these addresses, or no more of it than about `len` bytes.
-pub(super) fn pack(entries: &[Entry], len: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
+/// Appends the list of these addresses.
+pub(super) fn pack(entries: &[Entry], table: &mut Table) {
     for block in entries.chunk_by(|one, other| one.address & !PLACE == other.address & !PLACE) {
-        if bytes.len() as u64 > len {
+        if table.is_full() {
             break;
         }
         let page = block.first().map_or(0, |entry| entry.address & !PLACE);
         let its_len = block.len().saturating_mul(2).saturating_add(HEAD).next_multiple_of(4);
-        let end = bytes.len().saturating_add(its_len);
-        bytes.extend(page.to_le_bytes());
-        bytes.extend((its_len as u32).to_le_bytes());
+        table.put_words(&[page, its_len as u32]);
         for entry in block {
-            bytes.extend((LONG | (entry.address & PLACE) as u16).to_le_bytes());
+            table.put(&(LONG | (entry.address & PLACE) as u16).to_le_bytes());
         }
-        bytes.resize(end, 0);
+        if block.len() & 1 == 1 {
+            table.put(&[0; 2]);
+        }
     }
-    bytes
 }
 
 #[cfg(test)]
@@ -69,7 +67,13 @@ mod tests {
     #[test]
     fn pages_have_a_block_each() {
         let entries = ADDRESSES.map(|address| Entry { address, ..Entry::default() });
-        assert_eq!(pack(&entries, 24), TABLE);
+        let packed = |len| {
+            let mut table = Table::new(len);
+            pack(&entries, &mut table);
+            table.finish()
+        };
+        assert_eq!(packed(24), TABLE);
+        assert_eq!([packed(9), packed(13)], [&TABLE[..9], &TABLE[..13]]);
         assert_eq!(unpack(&TABLE), ADDRESSES);
     }
 

@@ -2,7 +2,7 @@
 //! lowest first; a zero ends the list, and more of them fill it up to a multiple of eight.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::Entry;
+use super::{Entry, table::Table};
 
 /// The most addresses that so many bytes hold.
 pub(super) fn most(len: u64) -> u64 {
@@ -30,25 +30,23 @@ pub(super) fn unpack(bytes: &[u8]) -> Vec<u32> {
     addresses
 }
 
-/// The list of these addresses, or no more of it than about `len` bytes.
-pub(super) fn pack(entries: &[Entry], len: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
+/// Appends the list of these addresses.
+pub(super) fn pack(entries: &[Entry], table: &mut Table) {
     let mut last = 0;
     for entry in entries {
-        if bytes.len() as u64 > len {
+        if table.is_full() {
             break;
         }
         let mut distance = entry.address.wrapping_sub(last);
         last = entry.address;
         while distance >= 0x80 {
-            bytes.push(distance as u8 | 0x80);
+            table.put(&[distance as u8 | 0x80]);
             distance >>= 7;
         }
-        bytes.push(distance as u8);
+        table.put(&[distance as u8]);
     }
-    bytes.push(0);
-    bytes.resize(bytes.len().next_multiple_of(8), 0);
-    bytes
+    table.put(&[0]);
+    table.fill(table.len().next_multiple_of(8));
 }
 
 #[cfg(test)]
@@ -63,9 +61,13 @@ mod tests {
     fn addresses_are_distances_of_seven_bits_a_byte() {
         let addresses = [0xC00, 0xC7F, 0xCFF, 0x10_0CFF];
         let table = [0x80, 0x18, 0x7F, 0x80, 0x01, 0x80, 0x80, 0x40, 0, 0, 0, 0, 0, 0, 0, 0];
-        assert_eq!(pack(&entries(&addresses), 16), table);
+        let packed = |len| {
+            let mut table = Table::new(len);
+            pack(&entries(&addresses), &mut table);
+            table.finish()
+        };
+        assert_eq!([packed(16), packed(5)], [&table[..], &table[..5]]);
         assert_eq!(unpack(&table), addresses);
-        assert_eq!(pack(&[], 0), [0; 8]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! the page's own.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::{Entry, List, word};
+use super::{Entry, List, table::Table, word};
 
 /// The most common ways.
 const COMMON: usize = 127;
@@ -198,32 +198,29 @@ impl<'a> Page<'a> {
         words.saturating_mul(4)
     }
 
-    fn write(&self, common: &[(u32, u8)], bytes: &mut Vec<u8>) {
+    fn write(&self, common: &[(u32, u8)], table: &mut Table) {
         let count = self.entries.len();
         let Some(own) = &self.own else {
-            put_words(bytes, &[KIND_REGULAR, 8 | (count as u32) << 16]);
-            self.entries.iter().for_each(|entry| put_words(bytes, &[entry.address, entry.way]));
+            table.put_words(&[KIND_REGULAR, 8 | (count as u32) << 16]);
+            self.entries.iter().for_each(|entry| table.put_words(&[entry.address, entry.way]));
             return;
         };
         let own_at = count.saturating_mul(4).saturating_add(12);
-        put_words(
-            bytes,
-            &[KIND_COMPRESSED, 12 | (count as u32) << 16, own_at as u32 | (own.len() as u32) << 16],
-        );
+        table.put_words(&[
+            KIND_COMPRESSED,
+            12 | (count as u32) << 16,
+            own_at as u32 | (own.len() as u32) << 16,
+        ]);
         let first = self.entries.first().map_or(0, |entry| entry.address);
         for entry in self.entries {
             let way = find(common, entry.way).map_or_else(
                 || own.iter().position(|way| *way == entry.way).unwrap_or(0).saturating_add(common.len()),
                 usize::from,
             );
-            put_words(bytes, &[entry.address.wrapping_sub(first) & REACH | (way as u32) << 24]);
+            table.put_words(&[entry.address.wrapping_sub(first) & REACH | (way as u32) << 24]);
         }
-        put_words(bytes, own);
+        table.put_words(own);
     }
-}
-
-fn put_words(bytes: &mut Vec<u8>, words: &[u32]) {
-    words.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
 }
 
 /// The ordinal of a common way; they are sorted.
@@ -237,14 +234,15 @@ fn common_ways(entries: &[Entry], style: Style) -> Vec<u32> {
     let mut all: Vec<u32> = entries.iter().map(|entry| entry.way).collect();
     all.sort_unstable();
     let least = if style.tight { 2 } else { 1 };
-    let mut ways: Vec<(u32, u32)> = all
-        .chunk_by(|one, other| one == other)
-        .filter(|same| same.len() >= least)
-        .map(|same| (u32::MAX.saturating_sub(same.len() as u32), same.first().copied().unwrap_or(0)))
-        .collect();
-    ways.sort_unstable_by_key(|(rare, way)| (*rare, if style.tight { *way } else { !*way }));
-    ways.truncate(COMMON);
-    ways.into_iter().map(|(_, way)| way).collect()
+    let often = all.chunk_by(|one, other| one == other).filter(|same| same.len() >= least);
+    // Room for what there may be: a vector that grows takes up to three times as much meanwhile.
+    let mut ways = Vec::with_capacity(all.len());
+    ways.extend(
+        often.map(|same| (u32::MAX.saturating_sub(same.len() as u32), same.first().copied().unwrap_or(0))),
+    );
+    ways.sort_unstable_by_key(|(rare, way): &(u32, u32)| (*rare, if style.tight { *way } else { !*way }));
+    // Copied, because a vector that is mapped in place keeps its room.
+    ways.iter().take(COMMON).map(|(_, way)| *way).collect()
 }
 
 /// The entries that say something new: others are unwound as what stands before them.
@@ -261,8 +259,8 @@ fn fold(entries: &[Entry], style: Style) -> Vec<Entry> {
     folded
 }
 
-/// The table of these entries, the last of which ends at `end`. Not much more than `len` bytes are made.
-pub(super) fn pack(list: &List, style: Style, end: u32, len: u64) -> Vec<u8> {
+/// Writes the table of these entries, the last of which ends at `end`.
+pub(super) fn pack(list: &List, style: Style, end: u32, table: &mut Table) {
     let entries = fold(&list.entries, style);
     let ways = common_ways(&entries, style);
     let mut common: Vec<(u32, u8)> = ways.iter().zip(0..).map(|(way, index)| (*way, index)).collect();
@@ -281,16 +279,15 @@ pub(super) fn pack(list: &List, style: Style, end: u32, len: u64) -> Vec<u8> {
     let data_count = entries.iter().filter(|entry| entry.data > 0).count();
     let data_end = data_count.saturating_mul(8).saturating_add(data);
 
-    let mut bytes = Vec::new();
     let numbers = [1, HEAD, ways.len(), personalities, list.others.len(), index, count];
-    put_words(&mut bytes, &numbers.map(|number| number as u32));
-    put_words(&mut bytes, &ways);
-    put_words(&mut bytes, &list.others);
+    table.put_words(&numbers.map(|number| number as u32));
+    table.put_words(&ways);
+    table.put_words(&list.others);
     let (mut page_at, mut data_at) = (data_end, data);
     let mut ends = Vec::with_capacity(pages.len());
     for page in &pages {
         let first = page.entries.first().map_or(0, |entry| entry.address);
-        put_words(&mut bytes, &[first, page_at as u32, data_at as u32]);
+        table.put_words(&[first, page_at as u32, data_at as u32]);
         let its = page.entries.iter().filter(|entry| entry.data > 0).count();
         data_at = data_at.saturating_add(its.saturating_mul(8));
         page_at = match style.tight {
@@ -299,19 +296,21 @@ pub(super) fn pack(list: &List, style: Style, end: u32, len: u64) -> Vec<u8> {
         };
         ends.push(page_at);
     }
-    put_words(&mut bytes, &[end, 0, data_end as u32]);
-    bytes.resize(data, 0);
+    table.put_words(&[end, 0, data_end as u32]);
+    table.fill(data);
     for entry in entries.iter().filter(|entry| entry.data > 0) {
-        put_words(&mut bytes, &[entry.address, entry.data]);
-    }
-    for (page, end) in pages.iter().zip(ends) {
-        if bytes.len() as u64 > len {
+        if table.is_full() {
             break;
         }
-        page.write(&common, &mut bytes);
-        bytes.resize(end, 0);
+        table.put_words(&[entry.address, entry.data]);
     }
-    bytes
+    for (page, end) in pages.iter().zip(ends) {
+        if table.is_full() {
+            break;
+        }
+        page.write(&common, table);
+        table.fill(end);
+    }
 }
 
 #[cfg(test)]
@@ -342,13 +341,19 @@ mod tests {
         }
     }
 
+    fn packed(list: &List, tight: bool, end: u32) -> Vec<u8> {
+        let mut table = Table::new(1 << 20);
+        pack(list, style(tight), end, &mut table);
+        table.finish()
+    }
+
     fn read(bytes: &[u8]) -> Vec<u32> {
         words(bytes, 0, usize::MAX).collect()
     }
 
     #[test]
     fn a_table_of_one_page_is_as_the_linkers_write_it() {
-        let padded = pack(&list(), style(false), 0x1140, 1 << 20);
+        let padded = packed(&list(), false, 0x1140);
         assert_eq!(padded.len(), 28 + 12 + 4 + 24 + 8 + PAGE);
         let head = [1, 28, 3, 40, 1, 44, 2, SIMPLE, OTHER, RECORD, 0x8000];
         let index = [0x1000, 76, 68, 0x1140, 0, 76, 0x1080, 0x9000];
@@ -356,17 +361,28 @@ mod tests {
         assert_eq!(read(&padded)[..26], [&head[..], &index, &page].concat());
         assert!(read(&padded)[26..].iter().all(|word| *word == 0));
 
-        let tight = pack(&list(), style(true), 0x1140, 1 << 20);
+        let tight = packed(&list(), true, 0x1140);
         let head = [1, 28, 1, 32, 1, 36, 2, SIMPLE, 0x8000];
         let index = [0x1000, 80, 72, 0x1140, 0, 80, 0, 0, 0, 0x1080, 0x9000];
         let page = [3, 12 | 4 << 16, 28 | 2 << 16, 0, 0x0100_0080, 0x0200_00C0, 0x100, RECORD, OTHER];
         assert_eq!(read(&tight), [&head[..], &index, &page, &[0]].concat());
     }
 
+    /// Once data were written however many there were.
+    #[test]
+    fn data_take_no_more_than_their_room() {
+        let entry = |index: u32| Entry { address: 4 * index, way: 3 << 24 | index, data: 4 + 4 * index };
+        let list = List { entries: (0..1000).map(entry).collect(), others: Vec::new() };
+        let mut table = Table::new(2000);
+        pack(&list, style(false), 4000, &mut table);
+        assert!(table.is_full());
+        assert_eq!(table.finish(), packed(&list, false, 4000)[..2000]);
+    }
+
     #[test]
     fn what_is_read_says_nothing_twice() {
         for tight in [false, true] {
-            let table = pack(&list(), style(tight), 0x1140, 1 << 20);
+            let table = packed(&list(), tight, 0x1140);
             let mut expected = list();
             expected.entries.remove(1);
             assert_eq!(unpack(&table, 100), expected);

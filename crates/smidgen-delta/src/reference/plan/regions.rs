@@ -11,7 +11,7 @@ use super::{
             Unwound, Words,
         },
     },
-    Wrong,
+    MAX_RECORDS, Wrong,
 };
 
 /// The kinds of rule, as they are written.
@@ -52,6 +52,7 @@ pub(super) fn code_regions(
 ) -> Result<Vec<Region>, Wrong> {
     let mut models = RegionModels::default();
     let mut regions: Vec<Region> = Vec::new();
+    let mut records = MAX_RECORDS;
     let mut end = 0_u64;
     for index in 0..count as usize {
         let wanted = wanted.get(index);
@@ -63,6 +64,10 @@ pub(super) fn code_regions(
             return Err(Wrong("has a region that does not lie in the old file"));
         }
         let rule = models.code_rule(coder, wanted.map(|region| &region.rule), old_size)?;
+        if matches!(rule, Rule::GoFunctions(_)) {
+            let left = records.checked_sub(len);
+            records = left.ok_or(Wrong("has more than 256 MiB of records of functions"))?;
+        }
         regions.push(Region { start, len, rule });
     }
     Ok(regions)

@@ -113,7 +113,7 @@ impl Reading<'_> {
             }
             let Some((len, next)) = number(&self.old[..end], after) else { return entries };
             value = value.wrapping_add((step >> 1) as i32 ^ -((step & 1) as i32));
-            let run_end = start.wrapping_add(len);
+            let Some(run_end) = start.checked_add(len) else { return entries };
             entries.push(Entry { value, start, end: run_end, at: at as u64, len: after - at });
             (at, start) = (next, run_end);
         }
@@ -155,9 +155,9 @@ impl Reading<'_> {
         (at..).zip(word.to_le_bytes()).for_each(|(at, byte)| self.change(at, byte));
     }
 
-    /// Bytes that stay as they are do not count.
+    /// Bytes that stay as they are do not count, and those beyond 4 GiB stay.
     fn change(&mut self, at: u64, byte: u8) {
-        if self.old[at as usize] != byte {
+        if at >> 32 == 0 && self.old[at as usize] != byte {
             self.changes.entry(at).or_insert(byte);
         }
     }
@@ -175,7 +175,7 @@ fn number(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
         let byte = *bytes.get(at + index)?;
         number |= u64::from(byte & 0x7F) << (7 * index);
         if byte < 0x80 {
-            return Some((number as u32, at + index + 1));
+            return Some((u32::try_from(number).ok()?, at + index + 1));
         }
     }
     None

@@ -203,8 +203,8 @@ impl Segments {
             let memory_len = len.saturating_add(self.beyond.read(coder));
             let code = self.code.read(coder) == 1;
             let end = segments.last().map_or(0, |last| last.address.saturating_add(last.memory_len));
-            // What overlaps is dropped.
-            if address >= end {
+            // What overlaps, or reaches beyond the last address, is dropped.
+            if address >= end && address.checked_add(memory_len).is_some() {
                 segments.push(Segment { offset, len, address, memory_len, code });
             }
         }
