@@ -1,5 +1,5 @@
 //! References in aarch64 instructions (Arm ARM, section C4.1): branches, literals, pages with their low parts, and the
-//! immediates that are added to registers.
+//! immediates that are added to registers. `docs/sweeps.md` says exactly which words are what, for other decoders.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{

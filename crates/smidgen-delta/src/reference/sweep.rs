@@ -11,6 +11,26 @@ use super::{
     unwinding, words, x86_64,
 };
 
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "reads a document of ours")]
+pub(crate) mod document;
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "test code on small numbers"
+)]
+mod instruction;
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "test code on small numbers"
+)]
+mod vectors;
+
 /// Bytes in front of a stretch where a sweep starts, to fall into step with the instructions.
 pub(crate) const BEFORE: u64 = 64;
 /// Bytes behind a stretch that a sweep may look at.

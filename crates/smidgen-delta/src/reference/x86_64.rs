@@ -1,7 +1,7 @@
 //! x86-64: the length of an instruction, and the reference inside it.
 //!
 //! Nothing else is decoded. A byte that starts no instruction is one byte long: a sweep over data goes astray and finds itself again, and whatever it saw
-//! there costs bytes in the patch and nothing more.
+//! there costs bytes in the patch and nothing more. `docs/sweeps.md` says exactly what is read, for other decoders.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod plain;
