@@ -18,6 +18,8 @@ mod prediction;
 #[path = "../../tests/support/program.rs"]
 mod program;
 mod reference;
+#[cfg(test)]
+mod vectors;
 
 use std::collections::BTreeSet;
 

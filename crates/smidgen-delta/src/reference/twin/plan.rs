@@ -12,7 +12,7 @@ pub(super) struct Segment {
 }
 
 /// The segments of one file, by address.
-pub(super) struct Layout(Vec<Segment>);
+pub(super) struct Layout(pub(super) Vec<Segment>);
 
 impl Layout {
     pub(super) fn by_address(&self, address: u64) -> Option<&Segment> {
