@@ -168,7 +168,7 @@ impl Nibbles {
 
 /// Spreads a context over all bits.
 #[inline]
-fn spread(context: u32) -> u32 {
+pub(super) fn spread(context: u32) -> u32 {
     let hash = context.wrapping_mul(0x85EB_CA6B);
     let hash = (hash ^ hash >> 15).wrapping_mul(0x9E37_79B1);
     hash ^ hash >> 15
@@ -176,7 +176,7 @@ fn spread(context: u32) -> u32 {
 
 /// Makes the context of a byte that of its lower half, below this upper one, in the same page.
 #[inline]
-fn below(hash: u32, high: usize) -> u32 {
+pub(super) fn below(hash: u32, high: usize) -> u32 {
     hash ^ (high as u32).wrapping_add(1).wrapping_mul(0x9E37_79B1) & 0xFF00_007F
 }
 

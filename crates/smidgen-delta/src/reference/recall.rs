@@ -40,7 +40,7 @@ const FLAGS: usize = 2 * 4 * 8;
 
 /// Spreads a context over all bits.
 #[inline]
-fn spread(context: u32) -> u32 {
+pub(super) fn spread(context: u32) -> u32 {
     let hash = context.wrapping_mul(0x85EB_CA6B);
     hash ^ hash >> 15
 }

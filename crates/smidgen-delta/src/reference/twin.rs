@@ -6,6 +6,7 @@
 mod bytes;
 mod coder;
 mod differing;
+mod document;
 mod extra;
 mod generated;
 mod instruction;

@@ -142,7 +142,7 @@ impl Half {
         self.count = (self.count + 1).min(250);
     }
 
-    fn read(&mut self, coder: &mut Coder<'_>) -> u64 {
+    pub(super) fn read(&mut self, coder: &mut Coder<'_>) -> u64 {
         let symbol = coder.symbol(self.bounds.map(|bound| bound as u64));
         self.learn(symbol);
         symbol as u64
