@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::peer::Peer;
 use crate::results::{Circumstances, Figures, Outcome, PairResult, Results};
-use crate::verdict::{self, Demand, Finding};
+use crate::verdict::{self, Demand, Finding, Verdict};
 
 const BEGIN: &str = "<!-- compare:begin -->";
 const END: &str = "<!-- compare:end -->";
@@ -150,12 +150,12 @@ fn verdicts(results: &Results, out: &mut String) {
             if these.is_empty() {
                 continue;
             }
-            let count = |finding| these.iter().filter(|verdict| verdict.finding == finding).count();
-            let notes: Vec<String> = these
-                .iter()
-                .filter(|verdict| verdict.finding == Finding::Fail)
-                .map(|verdict| format!("{}: {}, allowed {}", verdict.pair, verdict.found, verdict.allowed))
-                .collect();
+            let count = |finding| these.iter().filter(|verdict| verdict.finding() == finding).count();
+            let missed = |verdict: &&Verdict| {
+                let comparison = verdict.comparison.as_ref().filter(|comparison| !comparison.holds)?;
+                Some(format!("{}: {}, allowed {}", verdict.pair, comparison.found, comparison.allowed))
+            };
+            let notes: Vec<String> = these.iter().filter_map(missed).collect();
             let _ = writeln!(
                 out,
                 "| {} | {} | {} | {} | {} | {} |",

@@ -95,6 +95,13 @@ impl PairResult {
         }
     }
 
+    /// The smallest patch that somebody else's codec made in this run, and whose it is.
+    pub(crate) fn best_rival(&self) -> Option<(Peer, u64)> {
+        let rivals = Peer::ALL.into_iter().filter(|peer| peer.is_rival());
+        let sizes = rivals.filter_map(|peer| Some((peer, self.figures(peer)?.patch_size)));
+        sizes.min_by_key(|(_, size)| *size)
+    }
+
     /// How the peer fared, if it was asked.
     pub(crate) fn outcome(&self, peer: Peer) -> Option<&Outcome> {
         self.peers.iter().find(|result| result.peer == peer.name()).map(|result| &result.outcome)
