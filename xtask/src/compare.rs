@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::corpus::{self, List, Side};
+use crate::corpus::{self, Goals, List, Side};
 use crate::workspace;
 
 /// Passed on to `smidgen-compare run`, which explains them with `--help`.
@@ -33,6 +33,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for pair in &pairs {
         command.args(["--pair", &pair.id, &format!("{}, {}", pair.language, pair.format)]);
         command.arg(pair.path(Side::Old)).arg(pair.path(Side::New));
+        if let Some(Goals { must, aim, quoted }) = &pair.goals {
+            let [must, aim, size] = [must, aim, &quoted.size].map(u64::to_string);
+            command.args(["--goals", &pair.id, &must, &aim, &quoted.peer, &size]);
+        }
     }
     let kept = workspace::root().join("target").join("compare");
     let docs = workspace::root().join("docs");

@@ -53,6 +53,28 @@ pub(crate) struct Pair {
     pub(crate) file: String,
     pub(crate) old: Build,
     pub(crate) new: Build,
+    /// None for siblings.
+    pub(crate) goals: Option<Goals>,
+}
+
+/// What is demanded of the reference-aware patch of a pair, in bytes of the whole patch.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Goals {
+    /// Not to be exceeded.
+    pub(crate) must: u64,
+    /// What to aim at; does not bind.
+    pub(crate) aim: u64,
+    /// The best peer before, whether it can run here or not.
+    pub(crate) quoted: Quoted,
+}
+
+/// A figure that was measured elsewhere.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Quoted {
+    pub(crate) peer: String,
+    pub(crate) size: u64,
 }
 
 /// One build of a pair.
@@ -289,6 +311,7 @@ mod tests {
         for sibling in &siblings {
             assert!(listed().iter().all(|pair| pair.id != sibling.id), "{}", sibling.id);
             assert!(sibling.old.sha256 != sibling.new.sha256, "{}", sibling.id);
+            assert!(sibling.goals.is_none(), "{}", sibling.id);
         }
     }
 
@@ -300,6 +323,15 @@ mod tests {
         assert!(
             pairs.iter().all(|pair| !matches!(pair.registry, Registry::Pypi) || !pair.platforms.is_empty())
         );
+    }
+
+    #[test]
+    fn every_pair_has_goals_that_lie_below_its_full_size() {
+        for pair in listed() {
+            let goals = pair.goals.as_ref().expect(&pair.id);
+            let in_order = goals.aim < goals.must && goals.must < pair.new.size;
+            assert!(in_order && goals.quoted.size < pair.new.size, "{}", pair.id);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The measured section of the document: tables between two markers, the rest of the file untouched.
 
+mod goals;
+
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
@@ -31,6 +33,7 @@ pub(crate) fn section(results: &Results, plot: &str) -> String {
     circumstances(results, &mut out);
     let _ = writeln!(out, "\n![Patch sizes, and what diffing and applying cost, by codec]({plot})");
     sizes(results, &mut out);
+    goals::write(results, &mut out);
     costs(results, &mut out);
     verdicts(results, &mut out);
     peers(results, &mut out);

@@ -2,6 +2,7 @@
 
 mod comparison;
 mod document;
+mod goals;
 mod peer;
 mod plot;
 mod probe;

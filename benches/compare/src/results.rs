@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::goals::Goals;
 use crate::peer::Peer;
 use crate::probe::Usage;
 
@@ -25,6 +26,9 @@ pub(crate) struct PairResult {
     pub(crate) about: String,
     pub(crate) old_size: u64,
     pub(crate) new_size: u64,
+    /// Where any are set. Not kept: they may change after measuring.
+    #[serde(skip)]
+    pub(crate) goals: Option<Goals>,
     pub(crate) circumstances: Circumstances,
     pub(crate) peers: Vec<PeerResult>,
 }
@@ -175,6 +179,12 @@ fn machine() -> String {
 #[cfg(test)]
 pub(crate) mod samples {
     use super::*;
+    use crate::goals::Quoted;
+
+    /// With a figure of Zucchini quoted.
+    pub(crate) fn goals(must: u64, aim: u64, quoted: u64) -> Goals {
+        Goals { must, aim, quoted: Quoted { peer: "Zucchini".into(), size: quoted } }
+    }
 
     /// A pair on which each named peer took `cpu` seconds and `peak` bytes for both jobs.
     pub(crate) fn pair(id: &str, peers: &[(Peer, u64, f64, u64)]) -> PairResult {
@@ -192,6 +202,7 @@ pub(crate) mod samples {
             about: "C++, ELF/x86-64".into(),
             old_size: 11_000_000,
             new_size: 11_000_000,
+            goals: None,
             circumstances: Circumstances {
                 date: "2026-01-02".into(),
                 commit: "abc".into(),

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use trial::{APPLY_ROUNDS, Trial};
 
 use crate::document::{self, in_mib, with_commas};
+use crate::goals::Goals;
 use crate::peer::{Files, Peer};
 use crate::plot;
 use crate::results::{Circumstances, Outcome, PairResult, PeerResult, Results};
@@ -22,6 +23,9 @@ pub(crate) struct Arguments {
     /// A pair: its id, what it is, the old file, the new file.
     #[arg(long = "pair", num_args = 4, value_names = ["ID", "ABOUT", "OLD", "NEW"], required = true)]
     pairs: Vec<String>,
+    /// What is demanded of the reference-aware patch of a pair, in bytes: not to exceed, to aim at, and a peer's that is quoted.
+    #[arg(long, num_args = Goals::WORDS.len(), value_names = Goals::WORDS)]
+    goals: Vec<String>,
     /// Measure only these pairs; the others keep what an earlier run found.
     #[arg(long, value_name = "ID", num_args = 1..)]
     only: Vec<String>,
@@ -75,6 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(unknown) = arguments.only.iter().find(|only| !ids.contains(&only.as_str())) {
         bail!("no pair is called {unknown:?}; there are {}", ids.join(", "));
     }
+    let goals = Goals::parse(&arguments.goals)?;
     let keeps = arguments.peers.is_empty();
     let peers: BTreeSet<Peer> =
         if keeps { Peer::ALL.into() } else { arguments.peers.iter().copied().collect() };
@@ -91,6 +96,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 }
             }
         }
+    }
+    for pair in &mut results.pairs {
+        pair.goals = goals.get(&pair.id).cloned();
     }
     if keeps {
         write(&results, arguments)?;
@@ -178,6 +186,7 @@ impl<'a> Bench<'a> {
             about: pair.about.to_owned(),
             old_size,
             new_size,
+            goals: None,
             circumstances: self.circumstances.clone(),
             peers: outcomes,
         })

@@ -21,6 +21,7 @@ pub(crate) enum Demand {
     DiffCpu,
     ApplyCpu,
     ApplyPeak,
+    ReferenceMust,
     ReferenceSize,
     ReferenceDiffCpu,
     ReferenceApplyCpu,
@@ -28,11 +29,12 @@ pub(crate) enum Demand {
 
 impl Demand {
     /// In the order of the document.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::PatchSize,
         Self::DiffCpu,
         Self::ApplyCpu,
         Self::ApplyPeak,
+        Self::ReferenceMust,
         Self::ReferenceSize,
         Self::ReferenceDiffCpu,
         Self::ReferenceApplyCpu,
@@ -45,7 +47,10 @@ impl Demand {
             Self::DiffCpu => "diff CPU at most 1.05 of bidiff + zstd",
             Self::ApplyCpu => "apply CPU, digests included, at most a fifth of bspatch",
             Self::ApplyPeak => "peak memory to apply under 24 MiB for a file of up to 12 MB",
-            Self::ReferenceSize => "patch not larger than the best peer's by more than 100 bytes",
+            Self::ReferenceMust => "patch at most the bytes that the pair must not exceed",
+            Self::ReferenceSize => {
+                "patch not larger than the best peer's, quoted ones included, by more than 100 bytes"
+            }
             Self::ReferenceDiffCpu => "diff CPU at most that of bidiff + zstd",
             Self::ReferenceApplyCpu => "apply CPU, digests included, at most that of bspatch",
         }
@@ -57,7 +62,9 @@ impl Demand {
             Self::PatchSize | Self::DiffCpu => &[Peer::OursClassic],
             Self::ApplyCpu => &[Peer::OursBidiff, Peer::OursClassic],
             Self::ApplyPeak => &[Peer::OursBidiff, Peer::OursClassic, Peer::OursReference],
-            Self::ReferenceSize | Self::ReferenceDiffCpu | Self::ReferenceApplyCpu => &[Peer::OursReference],
+            Self::ReferenceMust | Self::ReferenceSize | Self::ReferenceDiffCpu | Self::ReferenceApplyCpu => {
+                &[Peer::OursReference]
+            }
         }
     }
 
@@ -65,6 +72,7 @@ impl Demand {
     pub(super) fn concerns(self, pair: &PairResult) -> bool {
         match self {
             Self::ApplyPeak => pair.new_size <= EDGE_SIZE,
+            Self::ReferenceMust => pair.goals.is_some(),
             _ => true,
         }
     }
@@ -79,8 +87,11 @@ impl Demand {
             Self::DiffCpu => Comparison::seconds(ours.diff.cpu, bidiff()?.diff.cpu * DIFF_TOLERANCE),
             Self::ApplyCpu => Comparison::milliseconds(ours.apply.cpu, bspatch()? / APPLY_SPEED_UP),
             Self::ApplyPeak => Comparison::peak(ours.apply.peak, APPLY_PEAK - 1),
+            Self::ReferenceMust => Comparison::bytes(ours.patch_size, pair.goals.as_ref()?.must),
             Self::ReferenceSize => {
-                Comparison::bytes(ours.patch_size, pair.best_rival()?.1 + HEADER_ALLOWANCE)
+                let quoted = pair.goals.as_ref().map(|goals| goals.quoted.size);
+                let best = pair.best_rival()?.1.min(quoted.unwrap_or(u64::MAX));
+                Comparison::bytes(ours.patch_size, best + HEADER_ALLOWANCE)
             }
             Self::ReferenceDiffCpu => Comparison::seconds(ours.diff.cpu, bidiff()?.diff.cpu),
             Self::ReferenceApplyCpu => Comparison::milliseconds(ours.apply.cpu, bspatch()?),
@@ -141,5 +152,21 @@ mod tests {
         assert_eq!(failures(601, 1.0), [Demand::ReferenceSize]);
         assert_eq!(failures(1, 1.5), [Demand::ReferenceDiffCpu]);
         assert_eq!(failures(1, 2.5), [Demand::ReferenceDiffCpu, Demand::ReferenceApplyCpu]);
+    }
+
+    #[test]
+    fn the_reference_codec_is_held_against_what_the_pair_asks_and_peers_that_are_quoted() {
+        let failures = |size, must, quoted| {
+            let peers = [(Peer::Bsdiff, 900, 1.0, 1), (Peer::OursReference, size, 1.0, 1)];
+            let mut pair = samples::pair("a", &peers);
+            pair.goals = Some(samples::goals(must, 1, quoted));
+            failures(&pair)
+        };
+        assert_eq!(failures(600, 600, 500), []);
+        assert_eq!(failures(600, 599, 500), [Demand::ReferenceMust]);
+        assert_eq!(failures(600, 600, 499), [Demand::ReferenceSize]);
+        // A quoted peer that is beaten by one that ran says nothing.
+        assert_eq!(failures(1001, 2000, 5000), [Demand::ReferenceSize]);
+        assert!(!Demand::ReferenceMust.concerns(&samples::pair("without goals", &[])));
     }
 }
