@@ -1,6 +1,7 @@
 //! The measured section of the document: tables between two markers, the rest of the file untouched.
 
 mod goals;
+mod memory;
 
 use std::fmt::Write as _;
 
@@ -132,6 +133,7 @@ fn costs(results: &Results, out: &mut String) {
     means(results, out, "CPU, geometric mean, bidiff + zstd = 1", |pair, peer| {
         Some(pair.figures(peer)?.diff.cpu / pair.figures(Peer::BidiffZstd)?.diff.cpu)
     });
+    memory::write(results, out);
     out.push_str("\n### Apply\n\nMilliseconds of CPU, and peak memory of the process in MiB.\n");
     table(results, out, |_, figures| {
         format!("{:.1} ms, {}", figures.apply.cpu * 1e3, in_mib(figures.apply.peak))

@@ -246,6 +246,13 @@ impl Peer {
     }
 }
 
+/// A process that does nothing, of the program that does the work of libraries: what it takes, all of them take.
+pub(crate) fn nothing() -> Result<Command> {
+    let mut command = Command::new(job()?);
+    command.arg("nothing");
+    Ok(command)
+}
+
 /// The program beside this one that does the work of libraries.
 fn job() -> Result<PathBuf> {
     let job = format!("smidgen-compare-job{}", std::env::consts::EXE_SUFFIX);

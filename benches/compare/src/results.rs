@@ -26,6 +26,9 @@ pub(crate) struct PairResult {
     pub(crate) about: String,
     pub(crate) old_size: u64,
     pub(crate) new_size: u64,
+    /// Peak memory in bytes of a process that does nothing; unknown in results that are older than this field.
+    #[serde(default)]
+    pub(crate) floor: Option<u64>,
     /// Where any are set. Not kept: they may change after measuring.
     #[serde(skip)]
     pub(crate) goals: Option<Goals>,
@@ -91,6 +94,11 @@ impl Cost {
 }
 
 impl PairResult {
+    /// Bytes of old and new.
+    pub(crate) fn both_sizes(&self) -> u64 {
+        self.old_size + self.new_size
+    }
+
     /// The figures of a peer that was measured on this pair.
     pub(crate) fn figures(&self, peer: Peer) -> Option<&Figures> {
         match self.outcome(peer)? {
@@ -202,6 +210,7 @@ pub(crate) mod samples {
             about: "C++, ELF/x86-64".into(),
             old_size: 11_000_000,
             new_size: 11_000_000,
+            floor: None,
             goals: None,
             circumstances: Circumstances {
                 date: "2026-01-02".into(),

@@ -12,10 +12,14 @@ use trial::{APPLY_ROUNDS, Trial};
 
 use crate::document::{self, in_mib, with_commas};
 use crate::goals::Goals;
-use crate::peer::{Files, Peer};
+use crate::peer::{self, Files, Peer};
 use crate::plot;
+use crate::probe;
 use crate::results::{Circumstances, Outcome, PairResult, PeerResult, Results};
 use crate::verdict::{self, Finding};
+
+/// Runs of a process that does nothing.
+const FLOOR_ROUNDS: usize = 3;
 
 /// What to measure and where to write it.
 #[derive(clap::Args)]
@@ -186,6 +190,7 @@ impl<'a> Bench<'a> {
             about: pair.about.to_owned(),
             old_size,
             new_size,
+            floor: Some(floor()?),
             goals: None,
             circumstances: self.circumstances.clone(),
             peers: outcomes,
@@ -201,6 +206,15 @@ impl<'a> Bench<'a> {
             rebuilt: path("rebuilt"),
         }
     }
+}
+
+/// Peak memory of a process that does nothing: the least of a few, since it is what all the others have at any rate.
+fn floor() -> Result<u64> {
+    let mut least = u64::MAX;
+    for _ in 0..FLOOR_ROUNDS {
+        least = least.min(probe::measure(&peer::nothing()?)?.peak);
+    }
+    Ok(least)
 }
 
 fn told(outcome: &Outcome) -> String {

@@ -14,6 +14,12 @@ const APPLY_SPEED_UP: f64 = 5.0;
 const APPLY_PEAK: u64 = 24 << 20;
 const EDGE_SIZE: u64 = 12_000_000;
 
+/// Peak memory to diff by the reference codec, for each byte of both files.
+const DIFF_PEAK_PER_BYTE: u64 = 8;
+/// Peak memory to apply a patch of the reference codec: for new files of up to so many bytes, and for larger ones.
+const REFERENCE_APPLY_PEAKS: [(u64, u64); 2] = [(12_000_000, 32 << 20), (64_000_000, 64 << 20)];
+const REFERENCE_APPLY_PEAK: u64 = 160 << 20;
+
 /// What is demanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Demand {
@@ -24,12 +30,14 @@ pub(crate) enum Demand {
     ReferenceMust,
     ReferenceSize,
     ReferenceDiffCpu,
+    ReferenceDiffPeak,
     ReferenceApplyCpu,
+    ReferenceApplyPeak,
 }
 
 impl Demand {
     /// In the order of the document.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::PatchSize,
         Self::DiffCpu,
         Self::ApplyCpu,
@@ -37,7 +45,9 @@ impl Demand {
         Self::ReferenceMust,
         Self::ReferenceSize,
         Self::ReferenceDiffCpu,
+        Self::ReferenceDiffPeak,
         Self::ReferenceApplyCpu,
+        Self::ReferenceApplyPeak,
     ];
 
     /// The demand in words.
@@ -53,6 +63,10 @@ impl Demand {
             }
             Self::ReferenceDiffCpu => "diff CPU at most that of bidiff + zstd",
             Self::ReferenceApplyCpu => "apply CPU, digests included, at most that of bspatch",
+            Self::ReferenceDiffPeak => "peak memory to diff at most 8 bytes for each byte of old plus new",
+            Self::ReferenceApplyPeak => {
+                "peak memory to apply at most 32 MiB for a file of up to 12 MB, 64 MiB up to 64 MB, 160 MiB beyond"
+            }
         }
     }
 
@@ -60,11 +74,13 @@ impl Demand {
     pub(super) fn codecs(self) -> &'static [Peer] {
         match self {
             Self::PatchSize | Self::DiffCpu => &[Peer::OursClassic],
-            Self::ApplyCpu => &[Peer::OursBidiff, Peer::OursClassic],
-            Self::ApplyPeak => &[Peer::OursBidiff, Peer::OursClassic, Peer::OursReference],
-            Self::ReferenceMust | Self::ReferenceSize | Self::ReferenceDiffCpu | Self::ReferenceApplyCpu => {
-                &[Peer::OursReference]
-            }
+            Self::ApplyCpu | Self::ApplyPeak => &[Peer::OursBidiff, Peer::OursClassic],
+            Self::ReferenceMust
+            | Self::ReferenceSize
+            | Self::ReferenceDiffCpu
+            | Self::ReferenceDiffPeak
+            | Self::ReferenceApplyCpu
+            | Self::ReferenceApplyPeak => &[Peer::OursReference],
         }
     }
 
@@ -94,8 +110,26 @@ impl Demand {
                 Comparison::bytes(ours.patch_size, best + HEADER_ALLOWANCE)
             }
             Self::ReferenceDiffCpu => Comparison::seconds(ours.diff.cpu, bidiff()?.diff.cpu),
+            Self::ReferenceDiffPeak => diff_peak(pair, ours.diff.peak),
             Self::ReferenceApplyCpu => Comparison::milliseconds(ours.apply.cpu, bspatch()?),
+            Self::ReferenceApplyPeak => {
+                let tier = REFERENCE_APPLY_PEAKS.into_iter().find(|(size, _)| pair.new_size <= *size);
+                Comparison::peak(ours.apply.peak, tier.map_or(REFERENCE_APPLY_PEAK, |(_, peak)| peak))
+            }
         })
+    }
+}
+
+/// Judged as it is, though a small file's share of it is mostly the process's own: that is told beside it.
+fn diff_peak(pair: &PairResult, peak: u64) -> Comparison {
+    let per_byte = |bytes: u64| bytes as f64 / pair.both_sizes() as f64;
+    let beyond = pair.floor.map_or_else(String::new, |floor| {
+        format!(" ({:.2} beyond an empty process)", per_byte(peak.saturating_sub(floor)))
+    });
+    Comparison {
+        holds: peak <= DIFF_PEAK_PER_BYTE * pair.both_sizes(),
+        found: format!("{:.2} bytes per byte{beyond}", per_byte(peak)),
+        allowed: DIFF_PEAK_PER_BYTE.to_string(),
     }
 }
 
@@ -168,5 +202,40 @@ mod tests {
         // A quoted peer that is beaten by one that ran says nothing.
         assert_eq!(failures(1001, 2000, 5000), [Demand::ReferenceSize]);
         assert!(!Demand::ReferenceMust.concerns(&samples::pair("without goals", &[])));
+    }
+
+    #[test]
+    fn the_reference_codec_diffs_in_eight_bytes_for_each_byte_of_both_files() {
+        let fails = |peak| {
+            let mut pair = samples::pair("a", &[(Peer::OursReference, 1, 1.0, peak)]);
+            (pair.old_size, pair.new_size) = (2_000_000, 1_000_000);
+            failures(&pair)
+        };
+        assert_eq!(fails(24_000_000), []);
+        assert_eq!(fails(24_000_001), [Demand::ReferenceDiffPeak]);
+    }
+
+    #[test]
+    fn what_an_empty_process_holds_is_told_and_changes_nothing() {
+        let mut pair = samples::pair("a", &[]);
+        (pair.old_size, pair.new_size, pair.floor) = (500_000, 500_000, Some(3_000_000));
+        let comparison = diff_peak(&pair, 10_000_000);
+        assert!(!comparison.holds);
+        assert_eq!(comparison.found, "10.00 bytes per byte (7.00 beyond an empty process)");
+    }
+
+    #[test]
+    fn the_reference_codec_may_take_more_memory_to_apply_for_larger_files() {
+        let fails = |new_size, peak| {
+            let mut pair = samples::pair("a", &[(Peer::OursReference, 1, 1.0, peak)]);
+            (pair.old_size, pair.new_size) = (100_000_000, new_size);
+            failures(&pair) == [Demand::ReferenceApplyPeak]
+        };
+        for (new_size, mib) in
+            [(12_000_000, 32), (12_000_001, 64), (64_000_000, 64), (64_000_001, 160), (170_000_000, 160)]
+        {
+            assert!(!fails(new_size, mib * MIB), "{new_size}");
+            assert!(fails(new_size, mib * MIB + 1), "{new_size}");
+        }
     }
 }
