@@ -2,6 +2,7 @@
 
 mod goals;
 mod memory;
+mod threads;
 
 use std::fmt::Write as _;
 
@@ -134,6 +135,7 @@ fn costs(results: &Results, out: &mut String) {
         Some(pair.figures(peer)?.diff.cpu / pair.figures(Peer::BidiffZstd)?.diff.cpu)
     });
     memory::write(results, out);
+    threads::write(results, out);
     out.push_str("\n### Apply\n\nMilliseconds of CPU, and peak memory of the process in MiB.\n");
     table(results, out, |_, figures| {
         format!("{:.1} ms, {}", figures.apply.cpu * 1e3, in_mib(figures.apply.peak))

@@ -25,6 +25,8 @@ pub(crate) enum Peer {
     OursClassic,
     /// Ours, with what moved predicted.
     OursReference,
+    /// Ours as `smidgen diff` and `publish` make it where nobody says otherwise: the smallest of all codecs.
+    OursAuto,
 }
 
 /// The files of one measurement.
@@ -58,7 +60,7 @@ const LOCK: &str = include_str!("../../../Cargo.lock");
 
 impl Peer {
     /// In the order of the table's columns.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Full,
         Self::Bsdiff,
         Self::Qbsdiff,
@@ -70,6 +72,7 @@ impl Peer {
         Self::OursBidiff,
         Self::OursClassic,
         Self::OursReference,
+        Self::OursAuto,
     ];
 
     /// The stable name in the results and on the command line.
@@ -86,6 +89,7 @@ impl Peer {
             Self::OursBidiff => "ours-bidiff",
             Self::OursClassic => "ours-classic",
             Self::OursReference => "ours-reference",
+            Self::OursAuto => "ours-auto",
         }
     }
 
@@ -103,6 +107,7 @@ impl Peer {
             Self::OursBidiff => "smidgen bidiff",
             Self::OursClassic => "smidgen classic",
             Self::OursReference => "smidgen reference",
+            Self::OursAuto => "smidgen auto",
         }
     }
 
@@ -126,12 +131,15 @@ impl Peer {
             Self::OursReference => {
                 "`--codec reference`; apply reads the old file in place, both digests included"
             }
+            Self::OursAuto => {
+                "`--codec auto`: the smallest of the three; its cost to diff is that of trying them"
+            }
         }
     }
 
     /// Whether the peer is ours, and so judged.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Self::OursBidiff | Self::OursClassic | Self::OursReference)
+        matches!(self, Self::OursBidiff | Self::OursClassic | Self::OursReference | Self::OursAuto)
     }
 
     /// Whether the peer is somebody else's way to make a patch, and so what ours are judged by.
@@ -150,7 +158,8 @@ impl Peer {
             | Self::BidiffZstd
             | Self::OursBidiff
             | Self::OursClassic
-            | Self::OursReference => Origin::Library,
+            | Self::OursReference
+            | Self::OursAuto => Origin::Library,
         }
     }
 
@@ -232,7 +241,8 @@ impl Peer {
                 | Self::BidiffZstd
                 | Self::OursBidiff
                 | Self::OursClassic
-                | Self::OursReference,
+                | Self::OursReference
+                | Self::OursAuto,
                 _,
             ) => {
                 command = Command::new(job()?);

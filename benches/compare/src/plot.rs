@@ -34,6 +34,7 @@ fn mark_of(peer: Peer) -> Mark {
         Peer::OursBidiff => (Shape::Circle, "#e6a100", 6.0),
         Peer::OursClassic => (Shape::Diamond, "#b5179e", 6.0),
         Peer::OursReference => (Shape::Diamond, "#1a7f37", 7.5),
+        Peer::OursAuto => (Shape::Circle, "#2da44e", 6.0),
     };
     Mark { shape, colour, radius, opacity: 1.0 }
 }
@@ -110,7 +111,7 @@ pub(crate) fn draw(results: &Results) -> String {
         left: middle + MARGIN + 44.0,
         right: WIDTH - MARGIN,
         top: clouds_top,
-        cost: |pair, peer| pair.figures(peer).map(|figures| figures.apply),
+        cost: |pair, peer| pair.figures(peer).filter(|_| has_own_patch(peer)).map(|figures| figures.apply),
     }
     .draw(results, &mut drawing);
     drawing.finish()
@@ -118,6 +119,11 @@ pub(crate) fn draw(results: &Results) -> String {
 
 fn measured(results: &Results) -> impl Iterator<Item = Peer> + '_ {
     Peer::ALL.into_iter().filter(|peer| results.pairs.iter().any(|pair| pair.figures(*peer).is_some()))
+}
+
+/// Choosing the smallest makes a patch that another one of ours makes too: only what that costs is worth a mark.
+fn has_own_patch(peer: Peer) -> bool {
+    peer != Peer::OursAuto
 }
 
 fn ratio(pair: &PairResult, peer: Peer) -> Option<f64> {
@@ -129,8 +135,8 @@ fn ratios(results: &Results, drawing: &mut Drawing, bottom: f64) {
     drawing.text(at(MARGIN, 44.0), "Patch size", title(20.0));
     let subtitle = "relative to bsdiff, logarithmic: further left is smaller; marks at the edge lie beyond it. Full copies are in the table.";
     drawing.text(at(MARGIN, 64.0), subtitle, set(13.0, FAINT, Anchor::Start));
-    let in_plot: Vec<Peer> =
-        measured(results).filter(|peer| !matches!(peer, Peer::Full | Peer::Bsdiff)).collect();
+    let is_shown = |peer: &Peer| has_own_patch(*peer) && !matches!(peer, Peer::Full | Peer::Bsdiff);
+    let in_plot: Vec<Peer> = measured(results).filter(is_shown).collect();
     legend(&in_plot, drawing);
 
     let values: Vec<f64> =

@@ -1,4 +1,4 @@
-//! What a child process costs: CPU time of user and system together, and the most memory it ever held.
+//! What a child process costs: CPU time of user and system together, time on the clock, and the most memory it ever held.
 //!
 //! A process inherits the high-water mark of whoever forked it, so a large parent would hide a small child. Between the
 //! two stands this program once more, freshly executed and a few MiB small, with the measured process as its only
@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Usage {
     /// Seconds of CPU, user and system.
     pub(crate) cpu: f64,
+    /// Seconds on the clock, from its start to its end.
+    pub(crate) wall: f64,
     /// Peak resident memory in bytes. Never below that of the probe itself, about 3.5 MiB.
     pub(crate) peak: u64,
 }
@@ -43,20 +46,22 @@ pub(crate) fn measure(command: &Command) -> Result<Usage> {
 #[allow(clippy::print_stdout, reason = "standard output is the wire to the parent")]
 pub(crate) fn run(command: &[OsString]) -> Result<ExitCode> {
     let Some((program, arguments)) = command.split_first() else { bail!("no program to start") };
+    let start = Instant::now();
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("failed to start {}", program.display()))?;
+    let wall = start.elapsed().as_secs_f64();
     if !output.status.success() {
         bail!("{} ended with {}", program.display(), output.status);
     }
-    let start = start_of(&String::from_utf8_lossy(&output.stdout));
+    let before_work = start_of(&String::from_utf8_lossy(&output.stdout));
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     let peak = u64::try_from(usage.max_rss())? * MAX_RSS_UNIT;
-    println!("{}", serde_json::to_string(&Usage { cpu: micros as f64 / 1e6 - start, peak })?);
+    println!("{}", serde_json::to_string(&Usage { cpu: micros as f64 / 1e6 - before_work, wall, peak })?);
     Ok(ExitCode::SUCCESS)
 }
 

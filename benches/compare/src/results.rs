@@ -34,6 +34,18 @@ pub(crate) struct PairResult {
     pub(crate) goals: Option<Goals>,
     pub(crate) circumstances: Circumstances,
     pub(crate) peers: Vec<PeerResult>,
+    /// Not measured on a machine with one core; unknown in results that are older than this field.
+    #[serde(default)]
+    pub(crate) threads: Option<Threads>,
+}
+
+/// The reference codec's diff with one thread and with two: the least seconds on the clock of each, taken in turns.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Threads {
+    pub(crate) one: f64,
+    pub(crate) two: f64,
+    /// Whether all runs of both made the same bytes.
+    pub(crate) same_patch: bool,
 }
 
 /// When, where and on which state of the source.
@@ -218,6 +230,7 @@ pub(crate) mod samples {
                 machine: "abacus".into(),
             },
             peers,
+            threads: None,
         }
     }
 }
@@ -228,7 +241,7 @@ mod tests {
 
     #[test]
     fn keeps_the_least_cpu_and_the_most_memory() {
-        let runs = [Usage { cpu: 2.0, peak: 5 }, Usage { cpu: 1.0, peak: 4 }];
+        let runs = [Usage { cpu: 2.0, wall: 2.0, peak: 5 }, Usage { cpu: 1.0, wall: 3.0, peak: 4 }];
         assert_eq!(Cost::of(&runs), Some(Cost { cpu: 1.0, peak: 5, runs: 2 }));
         assert_eq!(Cost::of(&[]), None);
     }

@@ -15,7 +15,7 @@ use crate::goals::Goals;
 use crate::peer::{self, Files, Peer};
 use crate::plot;
 use crate::probe;
-use crate::results::{Circumstances, Outcome, PairResult, PeerResult, Results};
+use crate::results::{Circumstances, Outcome, PairResult, PeerResult, Results, Threads};
 use crate::verdict::{self, Finding};
 
 /// Runs of a process that does nothing.
@@ -160,11 +160,12 @@ impl<'a> Bench<'a> {
         let mut trials: Vec<Trial<'_>> = Vec::new();
         for (peer, version) in &self.peers {
             if let Ok(version) = version {
-                trials.push(Trial::new(*peer, version, self.files(*peer, pair)));
+                trials.push(Trial::new(*peer, version, self.files(peer.name(), pair)));
             }
         }
+        let mut two_threads = self.two_threads(pair);
         for round in 0..usize::from(self.arguments.rounds) {
-            for trial in &mut trials {
+            for trial in trials.iter_mut().chain(&mut two_threads) {
                 trial.diff(round, self.arguments);
             }
         }
@@ -172,6 +173,16 @@ impl<'a> Bench<'a> {
             for trial in &mut trials {
                 trial.apply(round, self.arguments)?;
             }
+        }
+        let threads = two_threads.and_then(|two| {
+            if let Some(failure) = &two.failure {
+                say(&format!("{:<16} FAILED with two threads: {failure}", pair.id));
+            }
+            let one = trials.iter().find(|trial| trial.peer == two.peer)?;
+            one.beside(&two)
+        });
+        if let Some(Threads { one, two, .. }) = threads {
+            say(&format!("{:<16} on the clock: one thread {one:.2} s, two {two:.2} s", pair.id));
         }
         let mut outcomes: Vec<PeerResult> = Vec::new();
         for (peer, version) in &self.peers {
@@ -194,11 +205,20 @@ impl<'a> Bench<'a> {
             goals: None,
             circumstances: self.circumstances.clone(),
             peers: outcomes,
+            threads,
         })
     }
 
-    fn files(&self, peer: Peer, pair: &Pair<'_>) -> Files {
-        let path = |what: &str| self.scratch.path().join(format!("{}.{what}", peer.name()));
+    /// The reference codec with two threads, where there is a second core for them.
+    fn two_threads(&self, pair: &Pair<'_>) -> Option<Trial<'_>> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (peer, version) = self.peers.iter().find(|(peer, _)| *peer == Peer::OursReference)?;
+        let version = version.as_ref().ok().filter(|_| cores >= 2)?;
+        Some(Trial::new(*peer, version, self.files("two-threads", pair)).with_threads(2))
+    }
+
+    fn files(&self, name: &str, pair: &Pair<'_>) -> Files {
+        let path = |what: &str| self.scratch.path().join(format!("{name}.{what}"));
         Files {
             old: pair.old.to_owned(),
             new: pair.new.to_owned(),

@@ -51,8 +51,12 @@ fn measures_a_pair_and_writes_results_document_and_plot() {
 
     let results = fs::read(scratch.path().join("kept/results.json")).expect("kept");
     let results: serde_json::Value = serde_json::from_slice(&results).expect("JSON");
+    assert!(results["pairs"][0]["floor"].as_u64().expect("a number") > 1 << 19, "{results}");
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() >= 2) {
+        assert_eq!(results["pairs"][0]["threads"]["same_patch"], true, "{results}");
+    }
     let peers = results["pairs"][0]["peers"].as_array().expect("peers").clone();
-    for ours in ["ours-classic", "ours-bidiff", "ours-reference", "full"] {
+    for ours in ["ours-classic", "ours-bidiff", "ours-reference", "ours-auto", "full"] {
         let peer = peers.iter().find(|peer| peer["peer"] == ours).expect("always runs");
         let measured = &peer["outcome"]["measured"];
         assert!(measured["patch_size"].as_u64().expect("a number") > 0, "{ours}: {peer}");

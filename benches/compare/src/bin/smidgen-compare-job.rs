@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use smidgen_delta::diff::DiffOptions;
+use smidgen_delta::diff::{CodecChoice, DiffOptions};
 use smidgen_delta::full::{self, Expected, FullOptions};
-use smidgen_delta::{Codec, Digest, Limits, Patch, ReadAt};
+use smidgen_delta::{Digest, Limits, Patch, ReadAt};
 
 /// A peer that is a library.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ enum Library {
     Full,
     Qbsdiff,
     BidiffZstd,
-    Ours(Codec),
+    Ours(CodecChoice),
 }
 
 impl Library {
@@ -31,7 +31,8 @@ impl Library {
             "full" => Self::Full,
             "qbsdiff" => Self::Qbsdiff,
             "bidiff-zstd" => Self::BidiffZstd,
-            ours => Self::Ours(ours.strip_prefix("ours-")?.parse().ok()?),
+            "ours-auto" => Self::Ours(CodecChoice::default()),
+            ours => Self::Ours(CodecChoice::Only(ours.strip_prefix("ours-")?.parse().ok()?)),
         })
     }
 }
@@ -47,24 +48,32 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what the words say: `diff` or `apply`, the library, three files; or `nothing`, which shows what a process takes by itself.
+/// Does what the words say: `diff` or `apply`, the library, three files and, for ours, how many threads; or `nothing`, which shows what a process takes by itself.
 fn run() -> Result<()> {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     if words == ["nothing"] {
         return Ok(());
     }
-    let [verb, name, old, patch, new] = &words[..] else { bail!("expected five words, found {words:?}") };
+    let [verb, name, old, patch, new, more @ ..] = &words[..] else {
+        bail!("expected five words, found {words:?}");
+    };
+    let threads = match more {
+        [] => NonZeroUsize::MIN,
+        [threads] => threads.to_str().context("threads are a number")?.parse()?,
+        _ => bail!("expected six words at most, found {words:?}"),
+    };
     let library = name.to_str().and_then(Library::of);
     let library = library.with_context(|| format!("no library is called {name:?}"))?;
     let (old, patch, new) = (Path::new(old), Path::new(patch), Path::new(new));
     match verb.to_str() {
-        Some("diff") => diff(library, old, new, patch),
+        Some("diff") => diff(library, [old, new, patch], threads),
         Some("apply") => apply(library, old, patch, new),
         _ => bail!("{verb:?} is nothing that a peer does"),
     }
 }
 
-fn diff(library: Library, old: &Path, new: &Path, patch: &Path) -> Result<()> {
+/// One thread is what peers have. Only ours takes more; its bytes are the same for any number.
+fn diff(library: Library, [old, new, patch]: [&Path; 3], threads: NonZeroUsize) -> Result<()> {
     let new = read(new)?;
     let bytes = match library {
         Library::Full => {
@@ -86,15 +95,11 @@ fn diff(library: Library, old: &Path, new: &Path, patch: &Path) -> Result<()> {
             bidiff::simple_diff(&old, &new, &mut stream)?;
             zstd::bulk::compress(&stream, 22)?
         }
-        Library::Ours(codec) => ours(&read(old)?, &new, codec)?,
+        Library::Ours(codec) => {
+            smidgen_delta::diff::diff(&read(old)?, &new, &DiffOptions { codec, threads })?
+        }
     };
     write(patch, &bytes)
-}
-
-fn ours(old: &[u8], new: &[u8], codec: Codec) -> Result<Vec<u8>> {
-    // One thread, like the peers. The bytes are the same for any number.
-    let options = DiffOptions::default().with_codec(codec).with_threads(NonZeroUsize::MIN);
-    Ok(smidgen_delta::diff::diff(old, new, &options)?)
 }
 
 fn apply(library: Library, old: &Path, patch: &Path, new: &Path) -> Result<()> {

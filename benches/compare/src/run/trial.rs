@@ -10,7 +10,7 @@ use smidgen_delta::Digest;
 use super::Arguments;
 use crate::peer::{Files, Peer, Verb};
 use crate::probe::{self, Usage};
-use crate::results::{Cost, Figures, Outcome};
+use crate::results::{Cost, Figures, Outcome, Threads};
 
 /// Applying is short, and so is what it is judged by: it is repeated so often, unless that takes this many CPU seconds.
 pub(super) const APPLY_ROUNDS: usize = 15;
@@ -22,12 +22,14 @@ const JUDGED_ROUNDS: usize = 2;
 pub(super) struct Trial<'a> {
     pub(super) peer: Peer,
     version: &'a str,
+    /// Threads to diff with: one for everybody who is compared.
+    threads: usize,
     files: Files,
     patch_size: u64,
     patch_digest: Option<Digest>,
     diffs: Vec<Usage>,
     applies: Vec<Usage>,
-    failure: Option<String>,
+    pub(super) failure: Option<String>,
 }
 
 impl<'a> Trial<'a> {
@@ -35,6 +37,7 @@ impl<'a> Trial<'a> {
         Self {
             peer,
             version,
+            threads: 1,
             files,
             patch_size: 0,
             patch_digest: None,
@@ -44,12 +47,22 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// The same with so many threads to diff with, of a codec of ours.
+    pub(super) fn with_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
     pub(super) fn diff(&mut self, round: usize, arguments: &Arguments) {
-        let judged = matches!(self.peer, Peer::OursClassic | Peer::OursReference | Peer::BidiffZstd);
+        let judged =
+            matches!(self.peer, Peer::BidiffZstd | Peer::OursClassic | Peer::OursReference | Peer::OursAuto);
         if self.failure.is_some() || !goes_on(&self.diffs, round, judged, arguments.seconds) {
             return;
         }
-        let measured = self.peer.command(Verb::Diff, &self.files, &arguments.python).and_then(|command| {
+        let command = self.peer.command(Verb::Diff, &self.files, &arguments.python);
+        let measured = command.and_then(|mut command| {
+            if self.threads > 1 {
+                command.arg(self.threads.to_string());
+            }
             let usage = probe::measure(&command)?;
             let patch = fs::read(&self.files.patch).context("failed to read the patch")?;
             Ok((usage, patch.len() as u64, Digest::of(&patch)))
@@ -86,6 +99,14 @@ impl<'a> Trial<'a> {
             }
         }
         Ok(())
+    }
+
+    /// This one's diffs with one thread beside another one's with two; `None` if either did not run.
+    pub(super) fn beside(&self, two: &Self) -> Option<Threads> {
+        let (one_patch, two_patch) = (self.patch_digest?, two.patch_digest?);
+        let ran = self.failure.is_none() && two.failure.is_none();
+        let least = |trial: &Self| trial.diffs.iter().map(|usage| usage.wall).fold(f64::INFINITY, f64::min);
+        ran.then(|| Threads { one: least(self), two: least(two), same_patch: one_patch == two_patch })
     }
 
     pub(super) fn outcome(&self) -> Outcome {
@@ -165,11 +186,11 @@ mod tests {
 
     #[test]
     fn repeats_what_is_short_or_judged() {
-        let slow = [Usage { cpu: 30.0, peak: 1 }];
+        let slow = [Usage { cpu: 30.0, wall: 30.0, peak: 1 }];
         assert!(goes_on(&[], 0, false, 20.0));
         assert!(!goes_on(&slow, 1, false, 20.0));
         assert!(goes_on(&slow, 1, true, 20.0));
         assert!(!goes_on(&slow, 2, true, 20.0));
-        assert!(goes_on(&[Usage { cpu: 0.1, peak: 1 }], 4, false, 20.0));
+        assert!(goes_on(&[Usage { cpu: 0.1, wall: 0.1, peak: 1 }], 4, false, 20.0));
     }
 }

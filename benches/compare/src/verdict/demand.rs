@@ -2,7 +2,7 @@
 
 use crate::comparison::Comparison;
 use crate::peer::Peer;
-use crate::results::PairResult;
+use crate::results::{PairResult, Threads};
 
 /// What a patch in sections may need more than a peer's: its container's header.
 const HEADER_ALLOWANCE: u64 = 100;
@@ -20,6 +20,9 @@ const DIFF_PEAK_PER_BYTE: u64 = 8;
 const REFERENCE_APPLY_PEAKS: [(u64, u64); 2] = [(12_000_000, 32 << 20), (64_000_000, 64 << 20)];
 const REFERENCE_APPLY_PEAK: u64 = 160 << 20;
 
+/// Where one thread takes so many seconds or less, two need not pay: what they save is less than what a clock tells.
+const SHORT_DIFF: f64 = 0.5;
+
 /// What is demanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Demand {
@@ -31,13 +34,17 @@ pub(crate) enum Demand {
     ReferenceSize,
     ReferenceDiffCpu,
     ReferenceDiffPeak,
+    ReferenceThreadsAgree,
+    ReferenceThreadsPay,
     ReferenceApplyCpu,
     ReferenceApplyPeak,
+    AutoSize,
+    AutoDiffCpu,
 }
 
 impl Demand {
     /// In the order of the document.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::PatchSize,
         Self::DiffCpu,
         Self::ApplyCpu,
@@ -46,8 +53,12 @@ impl Demand {
         Self::ReferenceSize,
         Self::ReferenceDiffCpu,
         Self::ReferenceDiffPeak,
+        Self::ReferenceThreadsAgree,
+        Self::ReferenceThreadsPay,
         Self::ReferenceApplyCpu,
         Self::ReferenceApplyPeak,
+        Self::AutoSize,
+        Self::AutoDiffCpu,
     ];
 
     /// The demand in words.
@@ -61,9 +72,14 @@ impl Demand {
             Self::ReferenceSize => {
                 "patch not larger than the best peer's, quoted ones included, by more than 100 bytes"
             }
-            Self::ReferenceDiffCpu => "diff CPU at most that of bidiff + zstd",
+            Self::ReferenceDiffCpu | Self::AutoDiffCpu => "diff CPU at most that of bidiff + zstd",
+            Self::AutoSize => "patch not larger than that of classic, nor that of reference",
             Self::ReferenceApplyCpu => "apply CPU, digests included, at most that of bspatch",
             Self::ReferenceDiffPeak => "peak memory to diff at most 8 bytes for each byte of old plus new",
+            Self::ReferenceThreadsAgree => "two threads make the same patch as one",
+            Self::ReferenceThreadsPay => {
+                "two threads take less time on the clock where one takes more than half a second"
+            }
             Self::ReferenceApplyPeak => {
                 "peak memory to apply at most 32 MiB for a file of up to 12 MB, 64 MiB up to 64 MB, 160 MiB beyond"
             }
@@ -79,8 +95,11 @@ impl Demand {
             | Self::ReferenceSize
             | Self::ReferenceDiffCpu
             | Self::ReferenceDiffPeak
+            | Self::ReferenceThreadsAgree
+            | Self::ReferenceThreadsPay
             | Self::ReferenceApplyCpu
             | Self::ReferenceApplyPeak => &[Peer::OursReference],
+            Self::AutoSize | Self::AutoDiffCpu => &[Peer::OursAuto],
         }
     }
 
@@ -89,6 +108,7 @@ impl Demand {
         match self {
             Self::ApplyPeak => pair.new_size <= EDGE_SIZE,
             Self::ReferenceMust => pair.goals.is_some(),
+            Self::ReferenceThreadsPay => pair.threads.is_none_or(|threads| threads.one > SHORT_DIFF),
             _ => true,
         }
     }
@@ -109,8 +129,17 @@ impl Demand {
                 let best = pair.best_rival()?.1.min(quoted.unwrap_or(u64::MAX));
                 Comparison::bytes(ours.patch_size, best + HEADER_ALLOWANCE)
             }
-            Self::ReferenceDiffCpu => Comparison::seconds(ours.diff.cpu, bidiff()?.diff.cpu),
+            Self::ReferenceDiffCpu | Self::AutoDiffCpu => {
+                Comparison::seconds(ours.diff.cpu, bidiff()?.diff.cpu)
+            }
+            Self::AutoSize => {
+                let (classic, reference) =
+                    (pair.figures(Peer::OursClassic)?, pair.figures(Peer::OursReference)?);
+                Comparison::bytes(ours.patch_size, classic.patch_size.min(reference.patch_size))
+            }
             Self::ReferenceDiffPeak => diff_peak(pair, ours.diff.peak),
+            Self::ReferenceThreadsAgree => same_patch(pair.threads?),
+            Self::ReferenceThreadsPay => less_time(pair.threads?),
             Self::ReferenceApplyCpu => Comparison::milliseconds(ours.apply.cpu, bspatch()?),
             Self::ReferenceApplyPeak => {
                 let tier = REFERENCE_APPLY_PEAKS.into_iter().find(|(size, _)| pair.new_size <= *size);
@@ -131,6 +160,17 @@ fn diff_peak(pair: &PairResult, peak: u64) -> Comparison {
         found: format!("{:.2} bytes per byte{beyond}", per_byte(peak)),
         allowed: DIFF_PEAK_PER_BYTE.to_string(),
     }
+}
+
+fn same_patch(threads: Threads) -> Comparison {
+    let found = if threads.same_patch { "the same" } else { "another" };
+    Comparison { holds: threads.same_patch, found: found.to_owned(), allowed: "the same".to_owned() }
+}
+
+/// Less, not as much: a second thread that saves nothing does not pay.
+fn less_time(threads: Threads) -> Comparison {
+    let Threads { one, two, .. } = threads;
+    Comparison { holds: two < one, ..Comparison::seconds(two, one) }
 }
 
 #[cfg(test)]
@@ -237,5 +277,35 @@ mod tests {
             assert!(!fails(new_size, mib * MIB), "{new_size}");
             assert!(fails(new_size, mib * MIB + 1), "{new_size}");
         }
+    }
+
+    #[test]
+    fn trying_all_codecs_is_worth_it_and_costs_no_more_than_the_peer() {
+        let failures = |size, cpu| {
+            let peers = [
+                (Peer::BidiffZstd, 1000, 1.0, 1),
+                (Peer::OursClassic, 500, 1.0, 1),
+                (Peer::OursReference, 400, 1.0, 1),
+                (Peer::OursAuto, size, cpu, 1),
+            ];
+            failures(&samples::pair("a", &peers))
+        };
+        assert_eq!(failures(400, 1.0), []);
+        assert_eq!(failures(401, 1.0), [Demand::AutoSize]);
+        assert_eq!(failures(400, 1.01), [Demand::AutoDiffCpu]);
+    }
+
+    #[test]
+    fn a_second_thread_pays_and_changes_nothing() {
+        let failures = |one, two, same_patch| {
+            let mut pair = samples::pair("a", &[(Peer::OursReference, 1, 1.0, 1)]);
+            pair.threads = Some(Threads { one, two, same_patch });
+            failures(&pair)
+        };
+        assert_eq!(failures(0.51, 0.5, true), []);
+        assert_eq!(failures(0.51, 0.51, true), [Demand::ReferenceThreadsPay]);
+        // Too short to tell.
+        assert_eq!(failures(0.5, 0.6, true), []);
+        assert_eq!(failures(0.5, 0.4, false), [Demand::ReferenceThreadsAgree]);
     }
 }
