@@ -1,5 +1,6 @@
 //! The measured section of the document: tables between two markers, the rest of the file untouched.
 
+mod aims;
 mod goals;
 mod memory;
 mod threads;
@@ -38,6 +39,7 @@ pub(crate) fn section(results: &Results, plot: &str) -> String {
     goals::write(results, &mut out);
     costs(results, &mut out);
     verdicts(results, &mut out);
+    aims::write(results, &mut out);
     peers(results, &mut out);
     out
 }

@@ -1,5 +1,6 @@
 //! Runs the peers beside us on pairs of real builds: one process per measurement, every patch proven by applying it.
 
+mod aim;
 mod comparison;
 mod document;
 mod goals;

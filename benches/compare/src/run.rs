@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use trial::{APPLY_ROUNDS, Trial};
 
+use crate::aim;
 use crate::document::{self, in_mib, with_commas};
 use crate::goals::Goals;
 use crate::peer::{self, Files, Peer};
@@ -110,6 +111,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let verdicts = verdict::judge(&results);
     for verdict in &verdicts {
         say(&verdict.to_string());
+    }
+    for standing in aim::standings(&results) {
+        say(&standing.to_string());
     }
     let holds = verdicts.iter().all(|verdict| verdict.finding() == Finding::Pass);
     Ok(if arguments.judge && !holds { ExitCode::FAILURE } else { ExitCode::SUCCESS })
