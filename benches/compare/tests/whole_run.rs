@@ -44,10 +44,12 @@ fn prepared() -> tempfile::TempDir {
 #[test]
 fn measures_a_pair_and_writes_results_document_and_plot() {
     let scratch = prepared();
-    let output = compare(scratch.path(), &[]);
+    let goals = ["--goals", "small", "40000", "1", "Zucchini", "50000"];
+    let output = compare(scratch.path(), &goals);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(!said.contains("FAILED"), "{said}");
+    assert!(said.contains("aim: not yet small smidgen reference: patch"), "{said}");
 
     let results = fs::read(scratch.path().join("kept/results.json")).expect("kept");
     let results: serde_json::Value = serde_json::from_slice(&results).expect("JSON");
@@ -67,11 +69,12 @@ fn measures_a_pair_and_writes_results_document_and_plot() {
     let document = fs::read_to_string(scratch.path().join("measurements.md")).expect("written");
     assert!(document.starts_with("# Title\n") && document.ends_with("\nThe end.\n"), "{document}");
     assert!(document.contains("| small |"), "{document}");
+    assert!(document.contains("| 40,000 |") && document.contains("| 50,000 (Zucchini) | 1 |"), "{document}");
     let plot = fs::read_to_string(scratch.path().join("compare.svg")).expect("written");
     assert!(plot.starts_with("<svg") && plot.contains("smidgen classic"), "{plot}");
 
     // What is kept can be written down again without measuring.
-    let again = compare(scratch.path(), &["--render"]);
+    let again = compare(scratch.path(), &[&goals[..], &["--render"]].concat());
     assert!(again.status.success());
     assert_eq!(fs::read_to_string(scratch.path().join("measurements.md")).expect("written"), document);
 }

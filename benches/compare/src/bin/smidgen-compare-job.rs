@@ -48,7 +48,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what the words say: `diff` or `apply`, the library, three files and, for ours, how many threads; or `nothing`, which shows what a process takes by itself.
+/// Does what the words say: `diff` or `apply`, the library, three files and, for a diff of ours, how many threads; or
+/// `nothing`, which shows what a process takes by itself.
 fn run() -> Result<()> {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     if words == ["nothing"] {

@@ -18,7 +18,7 @@ pub(super) fn write(results: &Results, out: &mut String) {
     }
     out.push_str(
         "\n### Threads\n\nSeconds on the clock that smidgen reference takes to diff with one thread and with two, in turns, the least of \
-         each. Other than CPU, they are as much the machine's as ours: two threads need two cores that nobody else uses.\n\n\
+         each. Unlike CPU, they are as much the machine's as ours: two threads need two cores that nobody else uses.\n\n\
          | pair | one thread | two | ratio | same patch |\n|---|--:|--:|--:|---|\n",
     );
     out.push_str(&rows.concat());
