@@ -1,4 +1,4 @@
-//! How the reference codec stands to its aims, by aim.
+//! How our codecs stand to their aims, by aim.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ pub(super) fn write(results: &Results, out: &mut String) {
         return;
     }
     out.push_str(
-        "\n### Aims\n\nOf smidgen reference. They do not bind; they show where it is going.\n\n\
+        "\n### Aims\n\nOf smidgen reference, and the last of smidgen auto. They do not bind; they show where this is going.\n\n\
          | aim | reached | not yet | what is missing |\n|---|--:|--:|---|\n",
     );
     for aim in Aim::ALL {

@@ -39,12 +39,11 @@ pub(crate) enum Demand {
     ReferenceApplyCpu,
     ReferenceApplyPeak,
     AutoSize,
-    AutoDiffCpu,
 }
 
 impl Demand {
     /// In the order of the document.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::PatchSize,
         Self::DiffCpu,
         Self::ApplyCpu,
@@ -58,7 +57,6 @@ impl Demand {
         Self::ReferenceApplyCpu,
         Self::ReferenceApplyPeak,
         Self::AutoSize,
-        Self::AutoDiffCpu,
     ];
 
     /// The demand in words.
@@ -72,7 +70,7 @@ impl Demand {
             Self::ReferenceSize => {
                 "patch not larger than the best peer's, quoted ones included, by more than 100 bytes"
             }
-            Self::ReferenceDiffCpu | Self::AutoDiffCpu => "diff CPU at most that of bidiff + zstd",
+            Self::ReferenceDiffCpu => "diff CPU at most that of bidiff + zstd",
             Self::AutoSize => "patch not larger than that of classic, nor that of reference",
             Self::ReferenceApplyCpu => "apply CPU, digests included, at most that of bspatch",
             Self::ReferenceDiffPeak => "peak memory to diff at most 8 bytes for each byte of old plus new",
@@ -99,7 +97,7 @@ impl Demand {
             | Self::ReferenceThreadsPay
             | Self::ReferenceApplyCpu
             | Self::ReferenceApplyPeak => &[Peer::OursReference],
-            Self::AutoSize | Self::AutoDiffCpu => &[Peer::OursAuto],
+            Self::AutoSize => &[Peer::OursAuto],
         }
     }
 
@@ -129,9 +127,7 @@ impl Demand {
                 let best = pair.best_rival()?.1.min(quoted.unwrap_or(u64::MAX));
                 Comparison::bytes(ours.patch_size, best + HEADER_ALLOWANCE)
             }
-            Self::ReferenceDiffCpu | Self::AutoDiffCpu => {
-                Comparison::seconds(ours.diff.cpu, bidiff()?.diff.cpu)
-            }
+            Self::ReferenceDiffCpu => Comparison::seconds(ours.diff.cpu, bidiff()?.diff.cpu),
             Self::AutoSize => {
                 let (classic, reference) =
                     (pair.figures(Peer::OursClassic)?, pair.figures(Peer::OursReference)?);
@@ -280,19 +276,18 @@ mod tests {
     }
 
     #[test]
-    fn trying_all_codecs_is_worth_it_and_costs_no_more_than_the_peer() {
-        let failures = |size, cpu| {
+    fn trying_all_codecs_is_worth_it() {
+        let failures = |size| {
             let peers = [
                 (Peer::BidiffZstd, 1000, 1.0, 1),
                 (Peer::OursClassic, 500, 1.0, 1),
                 (Peer::OursReference, 400, 1.0, 1),
-                (Peer::OursAuto, size, cpu, 1),
+                (Peer::OursAuto, size, 9.0, 1),
             ];
             failures(&samples::pair("a", &peers))
         };
-        assert_eq!(failures(400, 1.0), []);
-        assert_eq!(failures(401, 1.0), [Demand::AutoSize]);
-        assert_eq!(failures(400, 1.01), [Demand::AutoDiffCpu]);
+        assert_eq!(failures(400), []);
+        assert_eq!(failures(401), [Demand::AutoSize]);
     }
 
     #[test]
