@@ -14,7 +14,7 @@ pub(super) fn write(results: &Results, out: &mut String) {
     }
     out.push_str(
         "\n### Memory to diff\n\nOf smidgen reference: the peak of the process, both files included, and for each byte of old plus new. \
-         The floor is the peak of a process that does nothing, which weighs on small files; it is judged as if it were ours.\n\n\
+         The floor is the peak of a process that does nothing, which weighs on small files; what is beyond it is judged.\n\n\
          | pair | old plus new | peak, MiB | bytes per byte | floor, MiB | bytes per byte beyond it |\n|---|--:|--:|--:|--:|--:|\n",
     );
     out.push_str(&rows.concat());
