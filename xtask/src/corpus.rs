@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// Downloads at a time.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
     jobs: u8,
-    /// Fetch the siblings of the pairs instead: other, larger and more distant programs, 3 GB.
+    /// Fetch the siblings of the pairs instead: other, larger and more distant programs, 4 GB.
     #[arg(long)]
     siblings: bool,
     /// Print the list of pairs and fetch nothing.
