@@ -262,3 +262,23 @@ fn finish(coder: &Decoder<'_>, section: SectionKind) -> Result<(), ApplyError> {
 fn wrong(section: SectionKind, what: &'static str) -> ApplyError {
     ApplyError::Section { section, what, at: 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What grows with files has a ceiling; beyond it only what the patch says counts.
+    #[test]
+    fn memory_is_bounded_by_matches_and_not_by_the_size_of_files() {
+        const MIB: u64 = 1 << 20;
+        // More than there can be regions in as many bytes.
+        const MATCHES: u64 = 10_000;
+        let declared = |size, matches| memory(Sizes { old: size, new: size }, 24 * matches, 0);
+        let most = declared(256 * MIB, 0);
+        assert_eq!(declared(u64::MAX, 0), most);
+        assert_eq!(most / MIB, 35, "{most}");
+        assert!(declared(10 * MIB, 0) < most / 2);
+        let of_a_match = (declared(u64::MAX, 2 * MATCHES) - declared(u64::MAX, MATCHES)).div_ceil(MATCHES);
+        assert_eq!(of_a_match, 112);
+    }
+}
