@@ -29,6 +29,15 @@ pub(crate) mod encoder;
 mod extra;
 mod field;
 mod finder;
+#[cfg(all(test, feature = "diff"))]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+mod forged;
 mod go;
 mod half;
 mod line_numbers;

@@ -2,8 +2,10 @@
 //! bounds. It judges the real one, and builds patches that lie.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod lies;
 pub(crate) mod program;
 
+use program::CODE;
 use zstd_safe::{CCtx, CParameter, DCtx, DParameter, FrameFormat};
 
 /// A patch taken apart. `sections` are kind, raw size as promised, packed bytes.
@@ -281,4 +283,22 @@ impl Seeded {
         }
         new
     }
+}
+
+/// A program and another one, much of which no match explains: a patch has its extra bytes in parts.
+pub(crate) fn parted_pair() -> (Vec<u8>, Vec<u8>) {
+    let (old, mut new) = (program::of(60, None), program::of(600, Some(70)));
+    new.extend(Seeded(9).bytes(300));
+    (old, new)
+}
+
+/// A program and its next build, some of whose code is another, with other data behind it. So many bytes are extra that a patch
+/// codes those of code only, and packs the others.
+pub(crate) fn mixed_pair() -> (Vec<u8>, Vec<u8>) {
+    let mut seeded = Seeded(31);
+    let (old, mut new) = (program::of(900, None), program::of(900, Some(300)));
+    let code = seeded.program(9000);
+    new[10 * CODE..][..code.len()].copy_from_slice(&code);
+    new.extend(seeded.program(9000));
+    (old, new)
 }
