@@ -184,6 +184,12 @@ pub(crate) fn pack(raw: &[u8]) -> Vec<u8> {
     packed
 }
 
+/// The bytes that pairs of hexadecimal digits spell.
+pub(crate) fn from_hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
 /// A number with its low bits first.
 pub(crate) fn low_first(bytes: &[u8], at: &mut usize) -> u64 {
     let mut value = 0;
