@@ -13,7 +13,7 @@ use smidgen_delta::{
     Codec, Digest, Fault, Limits, Patch,
     diff::{CodecChoice, DiffOptions, diff},
 };
-use support::{Parts, Seeded};
+use support::{Parts, Seeded, program};
 
 mod support;
 
@@ -71,23 +71,42 @@ proptest! {
     }
 }
 
+/// The patches that 1, 2, 3 and 16 threads make are one.
+fn judge_threads(old: &[u8], new: &[u8], codec: CodecChoice) {
+    let with_threads = |threads| {
+        let mut options = DiffOptions::default().with_threads(NonZeroUsize::new(threads).unwrap());
+        options.codec = codec;
+        diff(old, new, &options).unwrap()
+    };
+    let patch = with_threads(1);
+    for threads in [2, 3, 16] {
+        assert!(with_threads(threads) == patch, "{codec:?} with {threads} threads");
+    }
+}
+
 #[test]
 fn a_diff_does_not_depend_on_threads() {
     let mut seeded = Seeded(5);
     let old = seeded.program(60_000);
     let new = seeded.edited(&old, 100);
-    for codec in [CodecChoice::Smallest, CodecChoice::Only(Codec::Classic), CodecChoice::Only(Codec::Bidiff)]
-    {
-        let with_threads = |threads| {
-            let mut options = DiffOptions::default().with_threads(NonZeroUsize::new(threads).unwrap());
-            options.codec = codec;
-            diff(&old, &new, &options).unwrap()
-        };
-        let patch = with_threads(1);
-        for threads in [2, 3, 16] {
-            assert!(with_threads(threads) == patch, "{codec:?} with {threads} threads");
-        }
+    let codecs = [Codec::Classic, Codec::Bidiff, Codec::Reference];
+    for codec in codecs.map(CodecChoice::Only).into_iter().chain([CodecChoice::Smallest]) {
+        judge_threads(&old, &new, codec);
     }
+}
+
+/// References, candidates and matches are found in pieces of the files, most of them of a mebibyte, each by whichever thread
+/// is free.
+#[test]
+fn a_diff_of_programs_in_several_pieces_does_not_depend_on_threads() {
+    let (old, mut new) = (program::of(17_000, None), program::of(17_000, Some(5000)));
+    assert!(old.len() > 3 << 20);
+    let mut seeded = Seeded(12);
+    for _ in 0..400 {
+        let at = program::CODE + seeded.below(2 << 20);
+        new[at..at + 12].copy_from_slice(&seeded.bytes(12));
+    }
+    judge_threads(&old, &new, CodecChoice::Only(Codec::Reference));
 }
 
 #[test]
