@@ -145,7 +145,11 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::region::Segment, *};
+    use super::{
+        super::super::{field::Class, finder::Finder, region::Segment},
+        *,
+    };
+    use crate::old::OldFile;
 
     const BASE: u64 = 0x40_0000;
 
@@ -221,5 +225,48 @@ mod tests {
             region.is_some_and(|region| matches!(region.rule, Rule::Words(_)))
         };
         assert!(words(5000) && words(5608));
+    }
+
+    /// Up to Go 1.26 a list (`itablink`) leads to what a type has for an interface, wherever that lies; from 1.27 on they
+    /// stand one after the other behind the types. Nothing here looks for either: addresses are found where words are.
+    #[test]
+    fn itabs_are_found_as_pointers_in_every_release() {
+        let (types, code) = (BASE + 5008, BASE + 100);
+        for (types_end, function_data, type_links, itabs) in
+            [(38, 40, Some(44), 7000), (38, 40, Some(45), 7000), (39, 43, None, 5800)]
+        {
+            let mut file = program(types_end, function_data, type_links);
+            // The interface, the type, a hash, a method.
+            let itab = [types, types + 64, 0xFEDC_BA98, code];
+            let mut words = [itab; 3].concat();
+            let mut pointers: Vec<usize> =
+                (0..12).filter(|word| word % 4 != 2).map(|word| itabs + 8 * word).collect();
+            let links = itabs + 8 * words.len();
+            if type_links.is_some() {
+                words.extend((0..3).map(|index| BASE + itabs as u64 + 32 * index));
+                pointers.extend((0..3).map(|index| links + 8 * index));
+            }
+            for (index, word) in words.iter().enumerate() {
+                file[itabs + 8 * index..][..8].copy_from_slice(&word.to_le_bytes());
+            }
+            let len = file.len() as u64;
+            let segment =
+                |offset, len, code| Segment { offset, len, address: BASE + offset, memory_len: len, code };
+            let mut image = Image::new(len, vec![segment(0, 2048, true), segment(2048, len - 2048, false)]);
+            // What the format's reader says of data.
+            image.place(0, len, Rule::Words(Words { pointers: true, ..Words::default() }));
+            refine(&file, &mut image);
+            let mut old = OldFile::new(&file);
+            let mut finder = Finder::new(&image.layout, &image.regions, &mut old).unwrap();
+            let mut found = Vec::new();
+            let end = itabs + 8 * words.len();
+            finder.find(&mut old, itabs as u64, end as u64, None, &mut found).unwrap();
+            let read = |at: usize| u64_at(&file, at as u64).unwrap();
+            let expected: Vec<_> =
+                pointers.iter().map(|at| (*at as u64, read(*at), Class::POINTER)).collect();
+            let found: Vec<_> =
+                found.iter().map(|found| (found.offset, found.referent, found.class)).collect();
+            assert_eq!(found, expected, "{type_links:?}");
+        }
     }
 }
