@@ -12,7 +12,7 @@ use smidgen_delta::{
     diff::{DiffOptions, diff},
 };
 use support::{
-    Parts, Seeded,
+    Parts, Seeded, from_hex,
     program::{self, KINDS, Program},
 };
 
@@ -79,5 +79,16 @@ fn applying_allocates_no_more_than_the_header_declares_whatever_the_patch_holds(
                 judge(&format!("{what}, lie {lie}"), &parts.build(), old);
             }
         }
+    }
+
+    // Lists that take all the room there is: tables that outgrow it do not fit beside what else is declared
+    // (`src/reference/forged.rs` makes them).
+    for (what, hex) in [
+        ("bitmaps", include_str!("forged/bitmaps.hex")),
+        ("starts", include_str!("forged/starts.hex")),
+        ("unwinding", include_str!("forged/unwinding.hex")),
+    ] {
+        let old = vec![0; 16 << 20];
+        assert!(judge(what, &from_hex(hex), &old), "{what} applies");
     }
 }

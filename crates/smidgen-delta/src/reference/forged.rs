@@ -10,8 +10,10 @@ use super::{
         LineNumbers, Shift,
         sample::{self, Function},
     },
+    list::sample::{self as lists, NEW_SIZE, OLD_SIZE},
     model::{Number, Symbol},
     plan::{self, Plan, Sizes},
+    region::{Region, Rule},
 };
 use crate::{
     ApplyError, Codec, Digest, Fault, Header, Limits, Patch, SectionHeader, SectionKind, old::OldFile,
@@ -180,4 +182,31 @@ fn every_lie_about_line_numbers_is_told_or_makes_another_file() {
         let expected = "section \"plan\" has other counts than its raw size says";
         assert!(refused.to_string().starts_with(expected), "{refused}");
     }
+}
+
+/// Lists that take all the room there is, each in its own way. `tests/memory.rs` counts what applying them allocates: there,
+/// nothing else runs meanwhile.
+#[test]
+fn lists_that_take_all_room_are_still_the_committed_patches() {
+    let mut differing = Vec::new();
+    for (name, committed, forged) in [
+        ("bitmaps", include_str!("../../tests/forged/bitmaps.hex"), lists::bitmaps()),
+        ("starts", include_str!("../../tests/forged/starts.hex"), lists::starts()),
+        ("unwinding", include_str!("../../tests/forged/unwinding.hex"), lists::unwinding()),
+    ] {
+        let (packed, references) = forged;
+        let plan = Plan {
+            regions: vec![Region { start: 0, len: 1, rule: Rule::Packed(packed) }],
+            matches: vec![Match { old_offset: 1, new_offset: 0, len: NEW_SIZE }],
+            ..Plan::default()
+        };
+        let old = vec![0; OLD_SIZE as usize];
+        let forged = Forged { old: &old, new_size: NEW_SIZE, plan: coded(&plan), references };
+        let hex = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
+        let patch: String = forged.patch(forged.made()).chunks(32).map(hex).collect();
+        if patch != committed {
+            differing.push(format!("{name}.hex:\n{patch}"));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.concat());
 }

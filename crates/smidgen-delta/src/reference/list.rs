@@ -9,6 +9,9 @@
 mod bitmaps;
 mod blocks;
 mod corrections;
+#[cfg(all(test, feature = "diff"))]
+#[allow(clippy::arithmetic_side_effects, reason = "test code on small numbers")]
+pub(crate) mod sample;
 mod starts;
 mod table;
 pub(crate) mod unwind_info;
