@@ -39,7 +39,7 @@ use prediction::{Predictor, Surroundings};
 const STRETCH: u64 = 16 * 1024;
 
 /// The packed sections of a patch.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Sections {
     plan: Vec<u8>,
     references: Vec<u8>,
@@ -48,7 +48,7 @@ struct Sections {
 }
 
 /// The extra bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Extras {
     /// Bit by bit.
     Coded(Vec<u8>),
@@ -270,7 +270,7 @@ mod tests {
             encoder,
             extra::Extra as RealExtra,
             parted::{PartWriter, Parts as RealParts},
-            plan as real_plan,
+            plan::{self as real_plan, Plan},
             walk::{ExtraStream, Streams, Walk as RealWalk},
         },
         Coder, Extras, Sections, apply,
@@ -280,7 +280,7 @@ mod tests {
         plan,
         program::{Container, KINDS, Program},
     };
-    use crate::{SectionKind, old::OldFile};
+    use crate::{SectionKind, diff::pack::Packed, old::OldFile};
 
     fn packed_plan(case: &Case) -> Vec<u8> {
         let mut coder = Encoder::new();
@@ -289,21 +289,25 @@ mod tests {
         coder.finish()
     }
 
-    /// The real walk: what it makes of streams, or with the new file writes to them.
-    fn walk<C: RealCoder, P: RealParts>(case: &Case, streams: &mut Streams<C, P>, truth: &[u8]) -> Vec<u8> {
+    /// The real walk: what it makes of streams, or with the new file writes to them. `None` if it refuses the plan.
+    fn walk<C: RealCoder, P: RealParts>(
+        case: &Case,
+        streams: &mut Streams<C, P>,
+        truth: &[u8],
+    ) -> Option<Vec<u8>> {
         let mut old = OldFile::new(&case.old);
-        let walk = RealWalk::new(&case.plan, &mut old).unwrap();
+        let walk = RealWalk::new(&case.plan, &mut old).ok()?;
         let mut made = Vec::new();
         let emit = |bytes: &[u8]| {
             made.extend_from_slice(bytes);
             Ok(())
         };
         walk.run(streams, &mut old, truth, case.new_size, emit).unwrap();
-        made
+        Some(made)
     }
 
     /// What the real decoder makes of sections that may hold anything.
-    fn decode(case: &Case, sections: &Sections) -> Vec<u8> {
+    fn decode(case: &Case, sections: &Sections) -> Option<Vec<u8>> {
         fn decoder<'a>(bytes: &'a &[u8]) -> Decoder<'a> {
             Decoder::new(bytes, 0, bytes.len() as u64)
         }
@@ -343,7 +347,7 @@ mod tests {
             Way::Parted => ExtraStream::Parted(PartWriter::default()),
         };
         let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra };
-        assert!(walk(case, &mut streams, new) == new);
+        assert!(walk(case, &mut streams, new).unwrap() == new);
         let Streams { references, add, extra } = streams;
         let [references, add] = [references, add].map(Encoder::finish);
         let parts = |written: PartWriter| Box::new(Parts::new(written.parts));
@@ -379,7 +383,7 @@ mod tests {
             let made = apply(&sections, &case.old, case.new_size);
             classes.extend(made.classes);
             lists.extend(made.lists);
-            judge(seed, &case, &made.new, &decode(&case, &sections));
+            judge(seed, &case, &made.new, &decode(&case, &sections).unwrap());
         }
         // Nothing that can be found was left out; 48 to 55 are the fields of records.
         let all = (0..=46).chain(48..=55);
@@ -421,28 +425,33 @@ mod tests {
                 extra: Extras::Coded(random.bytes(case.new_size)),
             };
             let made = apply(&sections, &case.old, case.new_size);
-            judge(seed, &case, &made.new, &decode(&case, &sections));
+            judge(seed, &case, &made.new, &decode(&case, &sections).unwrap());
         }
     }
 
     /// A new file that has much of the old one, as it is or with its references moved, a byte changed here and there,
     /// and something like code between.
+    fn edited(case: &Case, random: &mut Random) -> Vec<u8> {
+        let misses = random.below(2) * case.new_size / 16;
+        let guided = Sections {
+            references: random.bytes(misses),
+            extra: Extras::Coded(random.bytes(case.extra() / 3)),
+            ..Sections::default()
+        };
+        let mut new = decode(case, &guided).unwrap();
+        for _ in 0..random.below(1 + case.new_size / 50) {
+            let at = random.below(case.new_size) as usize;
+            new[at] = new[at].wrapping_add(1 + random.below(3) as u8);
+        }
+        new
+    }
+
     #[test]
     fn what_the_encoder_writes_the_twin_reads() {
         for seed in 2000..2200 {
             let random = &mut Random(seed);
             let case = Case::new(random, true);
-            let misses = random.below(2) * case.new_size / 16;
-            let guided = Sections {
-                references: random.bytes(misses),
-                extra: Extras::Coded(random.bytes(case.extra() / 3)),
-                ..Sections::default()
-            };
-            let mut new = decode(&case, &guided);
-            for _ in 0..random.below(1 + case.new_size / 50) {
-                let at = random.below(case.new_size) as usize;
-                new[at] = new[at].wrapping_add(1 + random.below(3) as u8);
-            }
+            let new = edited(&case, random);
             for way in [Way::Coded, Way::Mixed, Way::Parted] {
                 let made = apply(&encode(&case, &new, way), &case.old, case.new_size);
                 judge(seed, &case, &made.new, &new);
@@ -453,8 +462,12 @@ mod tests {
 
     /// The sections that the encoder writes.
     fn encode_files(old: &[u8], new: &[u8]) -> Sections {
+        of_packed(encoder::encode(old, new, NonZeroUsize::MIN).unwrap().sections)
+    }
+
+    fn of_packed(all: Vec<Packed>) -> Sections {
         let mut sections = Sections::default();
-        for packed in encoder::encode(old, new, NonZeroUsize::MIN).unwrap().sections {
+        for packed in all {
             match packed.kind {
                 SectionKind::Plan => sections.plan = packed.bytes,
                 SectionKind::References => sections.references = packed.bytes,
@@ -464,6 +477,116 @@ mod tests {
             }
         }
         sections
+    }
+
+    /// The plan that a section holds, if the decoder takes it for a case.
+    fn real_plan_of(packed: &[u8], case: &Case, raw_size: u64) -> Option<Plan> {
+        let mut coder = Decoder::new(&packed, 0, packed.len() as u64);
+        let plan = real_plan::code(&mut coder, &Plan::default(), raw_size, case.sizes()).ok()?;
+        coder.is_used_up().then_some(plan)
+    }
+
+    /// Two builds of a small program, and what the encoder says of them.
+    fn builds(random: &mut Random) -> (Case, Sections) {
+        let (container, machine) = KINDS[random.below(6) as usize];
+        let program = Program::read(&mut random.bytes(1500).into_iter());
+        let mut next = program.clone();
+        (0..random.below(12)).for_each(|_| next.edit(random.bytes(4).try_into().unwrap()));
+        let (old, new) = (program.image(container, machine), next.image(container, machine));
+        let packed = encoder::encode(&old, &new, NonZeroUsize::MIN).unwrap().sections;
+        let raw_size = packed[0].raw_size;
+        let sections = of_packed(packed);
+        let mut case = Case { old, new_size: new.len() as u64, plan: Plan::default() };
+        case.plan = real_plan_of(&sections.plan, &case, raw_size).unwrap();
+        (case, sections)
+    }
+
+    /// An encoder that once says something else than it is told.
+    struct Meddler {
+        coder: Encoder,
+        /// Bits and symbols until then.
+        left: u64,
+        symbol: usize,
+    }
+
+    impl Meddler {
+        fn is_due(&mut self) -> bool {
+            self.left = self.left.wrapping_sub(1);
+            self.left == u64::MAX
+        }
+    }
+
+    impl RealCoder for Meddler {
+        fn code(&mut self, chance: u16, bit: bool) -> bool {
+            let meddles = self.is_due();
+            self.coder.code(chance, bit ^ meddles)
+        }
+
+        fn code_symbol(&mut self, bounds: &[u16; 16], symbol: usize) -> usize {
+            let symbol = if self.is_due() { self.symbol } else { symbol };
+            self.coder.code_symbol(bounds, symbol)
+        }
+    }
+
+    /// A plan's section, in which a bit or symbol may be another one.
+    fn meddled(case: &Case, random: &mut Random) -> Vec<u8> {
+        const NEVER: u64 = u64::MAX - 1;
+        let symbol = random.below(16) as usize;
+        let coded = |left| {
+            let mut meddler = Meddler { coder: Encoder::new(), left, symbol };
+            let _ = real_plan::code(&mut meddler, &case.plan, case.plan.raw_size(), case.sizes());
+            meddler
+        };
+        let count = NEVER - coded(NEVER).left;
+        coded(random.below(count)).coder.finish()
+    }
+
+    /// Up to three bytes become others, most often near the end, and of an empty section none.
+    fn change(bytes: &mut [u8], random: &mut Random) {
+        for _ in 0..1 + random.below(3) {
+            let from_end = random.below(bytes.len() as u64) >> random.pick(&[0, 0, 4, 8]);
+            let byte = random.bytes(1)[0];
+            bytes.iter_mut().rev().nth(from_end as usize).into_iter().for_each(|place| *place = byte);
+        }
+    }
+
+    /// Where the decoder makes anything at all of an honest patch some of whose bytes are others, or whose plan says another
+    /// thing in one place, its twin makes the same.
+    #[test]
+    fn both_make_the_same_of_patches_some_of_whose_bytes_are_others() {
+        const MEDDLED: usize = 4;
+        let mut judged = [0; 5];
+        for seed in 6000..6040 {
+            let random = &mut Random(seed);
+            let (mut case, honest) = if seed % 2 == 0 {
+                builds(random)
+            } else {
+                let case = Case::new(random, true);
+                let new = edited(&case, random);
+                let sections = encode(&case, &new, Way::Coded);
+                (case, sections)
+            };
+            let plan = case.plan.clone();
+            // Few plans of other bytes are taken: what follows the place is all other.
+            for place in [0; 30].into_iter().chain([MEDDLED; 30]).chain([1, 2, 3].repeat(6)) {
+                case.plan.clone_from(&plan);
+                let mut sections = honest.clone();
+                if place == MEDDLED {
+                    sections.plan = meddled(&case, random);
+                } else {
+                    let Extras::Coded(extra) = &mut sections.extra else { panic!("it was coded") };
+                    let all = [&mut sections.plan, &mut sections.references, &mut sections.add, extra];
+                    change(all.into_iter().nth(place).unwrap(), random);
+                }
+                let Some(changed) = real_plan_of(&sections.plan, &case, plan.raw_size()) else { continue };
+                case.plan = changed;
+                let Some(expected) = decode(&case, &sections) else { continue };
+                let made = apply(&sections, &case.old, case.new_size);
+                judge(seed, &case, &made.new, &expected);
+                judged[place] += 1;
+            }
+        }
+        assert!(judged.iter().all(|count| *count > 150), "{judged:?}");
     }
 
     /// Functions change places, and a new one comes: the tables of base relocations, and those of starts and unwinding together,

@@ -42,7 +42,7 @@ impl Random {
         (0..len).map(|_| self.next() as u8).collect()
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 }

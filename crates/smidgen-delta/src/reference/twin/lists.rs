@@ -31,7 +31,7 @@ impl Lists {
         regions: &[Region],
         map: &Map,
     ) -> Self {
-        let mut room = (1 << 20) + spare;
+        let mut room = u128::from((1 << 20) + spare);
         let mut bytes = Vec::new();
         let mut kinds = BTreeSet::new();
         let packed: Vec<(&Region, &Packed)> = regions
@@ -51,11 +51,12 @@ impl Lists {
             let is_unwound = matches!(group[0].1.packing, Packing::Unwinding { .. });
             let (old_each, new_each) = if is_unwound { (28, 36) } else { (24, 12) };
             let needs = |(region, packed): &(&Region, &Packed)| {
-                2 * (region.len + packed.len)
-                    + old_each * most(packed, region.len)
-                    + new_each * most(packed, packed.len)
+                // A length may be anything.
+                let [old, new] = [region.len, packed.len].map(u128::from);
+                let entries = |len: u64| u128::from(most(packed, len));
+                2 * (old + new) + old_each * entries(region.len) + new_each * entries(packed.len)
             };
-            let needs: u64 = group.iter().map(needs).sum();
+            let needs: u128 = group.iter().map(needs).sum();
             if needs > room {
                 continue;
             }
@@ -94,7 +95,7 @@ fn most(packed: &Packed, len: u64) -> u64 {
     match packed.packing {
         Packing::Starts => len,
         Packing::Blocks => len / 2,
-        Packing::Bitmaps => len / 8 * 63,
+        Packing::Bitmaps => (len / 8).saturating_mul(63),
         Packing::Unwinding { .. } => len / 4,
     }
 }

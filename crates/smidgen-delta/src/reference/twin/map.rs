@@ -90,12 +90,12 @@ impl Tables {
         let mut tables = Self { start, bytes: Vec::new(), room, regions: Vec::new() };
         for region in regions {
             if let Rule::Buckets(buckets) = &region.rule {
-                let index = index(buckets, old, map);
-                let needed = (buckets.functions * 8 + 12).max(index.len() as u64);
+                let len = buckets.parts + 4 * buckets.parts.div_ceil(16);
+                let needed = (buckets.functions * 8 + 12).max(len);
                 if needed <= tables.room {
                     tables.room -= needed;
-                    let (start, len) = (start + tables.bytes.len() as u64, index.len() as u64);
-                    tables.bytes.extend(index);
+                    let start = start + tables.bytes.len() as u64;
+                    tables.bytes.extend(index(buckets, old, map));
                     tables.regions.push(Region { start, len, rule: region.rule.clone() });
                 }
             }

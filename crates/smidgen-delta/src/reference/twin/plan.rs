@@ -293,10 +293,10 @@ impl Regions {
                 Rule::Packed(Packed { packing, bases, len: self.len.read(coder) })
             }
             number => {
-                let stride = self.count.read(coder);
+                let stride = self.count.read(coder) & 0xFFFF_FFFF;
                 let count = self.count.read(coder);
                 let fields = (0..count).map(|_| {
-                    let place = self.place.read(coder);
+                    let place = self.place.read(coder) & 0xFFFF_FFFF;
                     let holds = match self.holds.read(coder) {
                         0 => Holds::Address,
                         1 => Holds::From(self.read_base(coder)),
