@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod lies;
+pub(crate) mod go_program;
 pub(crate) mod program;
 
 use program::CODE;

@@ -133,6 +133,11 @@ impl Program {
         }
     }
 
+    /// Gives a function more code at its end.
+    pub(crate) fn grow(&mut self, function: usize, code: Vec<u8>) {
+        self.functions[function].push(Item::Filler(code));
+    }
+
     /// The program as a file.
     pub(crate) fn image(&self, container: Container, machine: Machine) -> Vec<u8> {
         let mut starts = vec![0; self.functions.len()];
