@@ -240,11 +240,11 @@ fn with_bitmaps(more: usize) -> Vec<u8> {
         let at = file.len();
         let field =
             |behind: usize, address: u64| (address as u32).wrapping_sub((BASE as usize + at + behind) as u32);
-        // What it is for; in every other record, data of four bytes.
-        let data = if index % 2 == 0 { 4 } else { 0 };
-        let words = [20, (at + 4 - records) as u32, field(8, *place), 8, data | field(17, *place + 4) << 8];
-        file.extend(words.map(u32::to_le_bytes).concat());
-        file.extend([(field(17, *place + 4) >> 24) as u8, 0, 0, 0]);
+        file.extend([20, (at + 4 - records) as u32, field(8, *place), 8].map(u32::to_le_bytes).concat());
+        // Every other record has data of four bytes.
+        file.push(if index % 2 == 0 { 4 } else { 0 });
+        file.extend(field(17, *place + 4).to_le_bytes());
+        file.extend([0; 3]);
     }
     let names = file.len();
     file.extend(b"\0.data\0.relr.dyn\0.eh_frame\0\0\0\0\0");
@@ -280,7 +280,7 @@ fn signed(mut file: Vec<u8>) -> Vec<u8> {
     file[32 + commands..][..16].copy_from_slice(&command);
     let digests: Vec<_> = file.chunks(4096).flat_map(Sha256::digest).collect();
     let pages = digests.len() as u32 / 32;
-    // A super blob of one code directory, which is a head of 44 bytes and the digests of SHA-256; the logarithm of the page.
+    // A super blob of one code directory: a head of 44 bytes and the digests. What nobody reads here is 0.
     let end = blob as u32;
     let blob = [0xFADE_0CC0, 0, 1, 0, 20];
     let directory = [0xFADE_0C02, 0, 0x2_0400, 0, 44, 0, 0, pages, end, 0x2002_000C, 0];
@@ -289,6 +289,7 @@ fn signed(mut file: Vec<u8>) -> Vec<u8> {
     file
 }
 
+/// Go's tables with lines that moved, bitmaps and records of unwinding, and digests of pages.
 fn tables() -> Vec<Case> {
     let which: Vec<u32> = (0..60).collect();
     let mut grown = which.clone();

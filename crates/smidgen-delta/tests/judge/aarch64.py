@@ -28,8 +28,8 @@ def _rows() -> list[Row]:
         # There may be a second class.
         cls_31 = more.pop(0) if more[0].isdigit() else cls
         form, counts = more[0], more[1]
-        row = Row(int(mask, 16), int(value, 16), behind == "yes", int(cls), int(cls_31), FORMS[form], counts == "number")
-        rows.append(row)
+        fits = int(mask, 16), int(value, 16), behind == "yes"
+        rows.append(Row(*fits, int(cls), int(cls_31), FORMS[form], counts == "number"))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Blocks of the documents. Tables that stand in sweeps.md are read from there: one that is wrong in the text is wrong here."""
+"""Blocks of the documents. Tables of sweeps.md are read from there: what is wrong in the text is wrong here."""
 
 from __future__ import annotations
 

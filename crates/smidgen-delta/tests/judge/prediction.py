@@ -18,7 +18,7 @@ Kept = TypeVar("Kept")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is known of a match: its place, the old address of its first byte, and how long it stays on that diagonal."""
+    """Of a match: its place, the old address of its first byte, and how long both sides stay in their segments."""
 
     new_offset: int
     address: int
@@ -82,7 +82,9 @@ class Predictor:
         self.referents = Table(min(max(ceil_log2 - 6, 8), 18), 0)
         self.numbers = Table(10, (0, 0))
 
-    def predict(self, stretch: bytearray, start: int, address: int, match: Surroundings, found: list[Reference]) -> None:
+    def predict(
+        self, stretch: bytearray, start: int, address: int, match: Surroundings, found: list[Reference]
+    ) -> None:
         """Gives the references of a stretch that begins at old offset `start` and new `address` their values."""
         misses = 0
         self.count += len(found)

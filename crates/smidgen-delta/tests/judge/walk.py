@@ -44,7 +44,11 @@ class Digests:
 
 
 class Walk:
-    def __init__(self, plan: Plan, sections: dict[int, bytes], extra_size: int, parts: dict[int, bytes], old: bytes) -> None:
+    """Makes a new file of coded `sections` and unpacked `parts`; `extra_size` is the raw size of section 19."""
+
+    def __init__(
+        self, plan: Plan, sections: dict[int, bytes], extra_size: int, parts: dict[int, bytes], old: bytes
+    ) -> None:
         self.plan = plan
         self.old = line_numbers.put_right(old, plan.lines) if plan.lines is not None else old
         self.new = bytearray()
