@@ -8,7 +8,7 @@ use std::{cell::OnceCell, num::NonZeroUsize};
 use crate::{
     Codec, Digest, Fault, Header, Limits, Patch, VERSION,
     header::{MIN_WINDOW_LOG, SectionHeader, allowed_raw},
-    reference::encoder::{self, Encoded},
+    reference::encoder::{self, Encoded, Ideas},
 };
 
 mod bidiff;
@@ -17,10 +17,12 @@ pub(crate) mod jobs;
 mod matcher;
 pub(crate) mod pack;
 mod runs;
-mod script;
+pub(crate) mod script;
 pub(crate) mod suffixes;
 
 pub use crate::reference::encoder::FileSection;
+#[doc(hidden)]
+pub use crate::reference::encoder::Idea;
 use pack::{Packed, Strength};
 use script::Script;
 
@@ -116,11 +118,26 @@ impl DiffError {
 /// # Errors
 /// [`DiffError::OldTooLarge`] from 2 GiB on; use a full copy then.
 pub fn diff(old: &[u8], new: &[u8], options: &DiffOptions) -> Result<Vec<u8>, DiffError> {
+    diff_without(&[], old, new, options)
+}
+
+/// The same, where the reference-aware encoder does without some of its ideas: to tell what each of them brings.
+///
+/// # Errors
+/// As [`diff()`].
+#[doc(hidden)]
+pub fn diff_without(
+    ideas: &[Idea],
+    old: &[u8],
+    new: &[u8],
+    options: &DiffOptions,
+) -> Result<Vec<u8>, DiffError> {
     if old.len() as u64 >= MAX_OLD_SIZE {
         return Err(DiffError::OldTooLarge { found: old.len() as u64, limit: MAX_OLD_SIZE });
     }
     let (old_digest, new_digest) = jobs::both(options.threads, || Digest::of(old), || Digest::of(new));
-    let job = Job { old, new, old_digest, new_digest, script: OnceCell::new(), threads: options.threads };
+    let (script, threads, ideas) = (OnceCell::new(), options.threads, Ideas::without(ideas));
+    let job = Job { old, new, old_digest, new_digest, script, threads, ideas };
     match options.codec {
         CodecChoice::Only(Codec::Reference) => {
             job.reference().map(|(patch, _)| patch).ok_or(DiffError::Unsuitable)
@@ -155,6 +172,7 @@ struct Job<'a> {
     /// Found when it is needed.
     script: OnceCell<Script<'a>>,
     threads: NonZeroUsize,
+    ideas: Ideas,
 }
 
 impl<'a> Job<'a> {
@@ -207,7 +225,7 @@ impl<'a> Job<'a> {
     /// The reference-aware patch and what is in it, unless the files are not for it, or it would take more memory than
     /// clients allow where nobody says otherwise.
     fn reference(&self) -> Option<(Vec<u8>, Encoded)> {
-        let mut encoded = encoder::encode(self.old, self.new, self.threads)?;
+        let mut encoded = encoder::encode(self.old, self.new, self.threads, self.ideas)?;
         let patch = self.assemble(Codec::Reference, std::mem::take(&mut encoded.sections));
         Patch::open(&patch, &Limits::default()).is_ok().then_some((patch, encoded))
     }

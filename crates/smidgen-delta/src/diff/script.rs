@@ -45,6 +45,18 @@ impl<'a> Script<'a> {
         Self { old, new, steps: steps.filter(|step| step.add_len > 0 || step.extra_len > 0).collect() }
     }
 
+    /// What the steps take from `old`, in the order of `new`.
+    pub(crate) fn matches(&self) -> Vec<Match> {
+        let mut at = 0;
+        let mut found = Vec::new();
+        for step in &self.steps {
+            let (old_offset, len) = (step.old_offset as u64, step.add_len as u64);
+            found.extend((len > 0).then_some(Match { old_offset, new_offset: at, len }));
+            at += len + step.extra_len as u64;
+        }
+        found
+    }
+
     /// `new` as one extra part: no step refers to `old`.
     pub(crate) fn of_extra(old: &'a [u8], new: &'a [u8]) -> Self {
         let steps = if new.is_empty() {

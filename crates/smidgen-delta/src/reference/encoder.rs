@@ -28,6 +28,7 @@ mod chains;
 mod choice;
 mod elf;
 mod go;
+mod ideas;
 mod image;
 mod labels;
 mod line_numbers;
@@ -41,6 +42,8 @@ mod signature;
 mod tables;
 mod text;
 
+pub use ideas::Idea;
+pub(crate) use ideas::Ideas;
 pub use image::FileSection;
 use image::Image;
 use labels::File;
@@ -65,11 +68,11 @@ pub(crate) struct Encoded {
 }
 
 /// Makes the sections of a reference-aware patch; `None` if it cannot be smaller than a classic one.
-pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Encoded> {
+pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize, ideas: Ideas) -> Option<Encoded> {
     if old.len() as u64 + new.len() as u64 > MAX_SIZE {
         return None;
     }
-    let (mut old_image, new_image) = jobs::both(threads, || Image::of(old), || Image::of(new));
+    let (mut old_image, new_image) = jobs::both(threads, || Image::of(old, ideas), || Image::of(new, ideas));
     old_image.regions.truncate(MAX_REGIONS);
     old_image.set_parts(new_image.buckets().map_or(0, |(_, buckets)| buckets.parts));
     let tables = old_image.line_tables.zip(new_image.line_tables);
@@ -79,8 +82,8 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<En
     let (file, old) = (old, changed.as_deref().unwrap_or(old));
     let (old_file, new_file) =
         (File { bytes: old, image: &old_image }, File { bytes: new, image: &new_image });
-    let mut matches = find_matches(old_file, new_file, threads).ok()??;
-    let signature = Signature::of(new);
+    let mut matches = find_matches(old_file, new_file, threads, ideas).ok()??;
+    let signature = Signature::of(new).filter(|_| ideas.has(Idea::Digests));
     let digests = signature.map_or(0, |found| found.paging.len());
     match_tables(old_file, new_file, digests, &mut matches, threads).ok()?;
     lists::place(old, &mut old_image, new_file, digests, &mut matches).ok()?;
@@ -100,7 +103,7 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<En
     if extra > MAX_EXTRA {
         return None;
     }
-    let sections = write(&plan, file, new, threads)?;
+    let sections = write(&plan, file, new, threads, ideas)?;
     let are_programs = !plan.regions.is_empty() && !new_image.regions.is_empty();
     let is_of_programs = are_programs && !matches!(Share::of(extra, new.len() as u64), Share::Much);
     let mut matches = plan.matches;
@@ -110,7 +113,7 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<En
 
 /// The sections that an executable file names, by place; none if it is of no format that is known here.
 pub(crate) fn sections_of(file: &[u8]) -> Vec<FileSection> {
-    Image::of(file).into_sections()
+    Image::of(file, Ideas::ALL).into_sections()
 }
 
 /// Matches the files with their references replaced by labels: first by what is referred to, then by where the
@@ -120,10 +123,17 @@ fn find_matches(
     old: File<'_>,
     new: File<'_>,
     threads: NonZeroUsize,
+    ideas: Ideas,
 ) -> Result<Option<Vec<Match>>, ApplyError> {
-    let (old_text, new_text) = (old.by_content(threads)?, new.by_content(threads)?);
-    let found = matches::find(&old_text, &new_text, threads);
-    if old.image.regions.is_empty() || new.image.regions.is_empty() {
+    let labelled =
+        |file: File<'_>| if ideas.has(Idea::Labels) { file.by_content(threads) } else { Ok(file.as_it_is()) };
+    let find = |old: &Text, new: &Text| {
+        if ideas.has(Idea::Prices) { matches::find(old, new, threads) } else { matches::by_rule(old, new) }
+    };
+    let (old_text, new_text) = (labelled(old)?, labelled(new)?);
+    let found = find(&old_text, &new_text);
+    let has_regions = !old.image.regions.is_empty() && !new.image.regions.is_empty();
+    if !has_regions || !ideas.has(Idea::SecondRound) {
         return Ok(Some(found));
     }
     if extra_len(new.bytes, &found) > 2 * MAX_EXTRA {
@@ -133,7 +143,7 @@ fn find_matches(
     let old_text = old.moved(&old_text, &map, threads)?;
     let new_text = new.covered(&new_text, &found, threads)?;
     drop((found, map));
-    Ok(Some(matches::find(&old_text, &new_text, threads)))
+    Ok(Some(find(&old_text, &new_text)))
 }
 
 /// Bytes of the new file that are in no match.
@@ -213,7 +223,7 @@ fn match_bases(old: &Image, new: &Image, matches: &mut Vec<Match>) {
 }
 
 /// Writes the sections.
-fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<Vec<Packed>> {
+fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize, ideas: Ideas) -> Option<Vec<Packed>> {
     let sizes = Sizes { old: old.len() as u64, new: new.len() as u64 };
     let mut coder = Encoder::new();
     let raw_size = plan.raw_size();
@@ -226,7 +236,7 @@ fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize) -> Option<V
         let mut source = OldFile::new(&old);
         let walk = Walk::new(plan, &mut source).ok()?.with_scope(scope);
         let models = |size| Box::new(Extra::new(size, plan.has_words()));
-        let extra = match Share::of(extra, sizes.new) {
+        let extra = match Share::of(extra, sizes.new).with(ideas) {
             Share::Little => ExtraStream::Coded(Encoder::new(), models(extra)),
             Share::Some => {
                 ExtraStream::Mixed(Encoder::new(), models(plan.extra_code(sizes.new)), PartWriter::default())
@@ -278,6 +288,15 @@ impl Share {
             _ if extra > FEW.max(new_size / 4) => Self::Much,
             _ if extra > FEW.max(new_size / 64) => Self::Some,
             _ => Self::Little,
+        }
+    }
+
+    /// As which share it is written.
+    fn with(self, ideas: Ideas) -> Self {
+        match self {
+            _ if !ideas.has(Idea::Models) => Self::Much,
+            _ if !ideas.has(Idea::Parts) => Self::Little,
+            share => share,
         }
     }
 }

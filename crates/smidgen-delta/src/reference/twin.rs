@@ -267,7 +267,7 @@ mod tests {
     use super::{
         super::{
             coder::{Coder as RealCoder, Decoder, Encoder},
-            encoder,
+            encoder::{self, Ideas},
             extra::Extra as RealExtra,
             parted::{PartWriter, Parts as RealParts},
             plan::{self as real_plan, Plan},
@@ -462,7 +462,7 @@ mod tests {
 
     /// The sections that the encoder writes.
     fn encode_files(old: &[u8], new: &[u8]) -> Sections {
-        of_packed(encoder::encode(old, new, NonZeroUsize::MIN).unwrap().sections)
+        of_packed(encoder::encode(old, new, NonZeroUsize::MIN, Ideas::ALL).unwrap().sections)
     }
 
     fn of_packed(all: Vec<Packed>) -> Sections {
@@ -493,7 +493,7 @@ mod tests {
         let mut next = program.clone();
         (0..random.below(12)).for_each(|_| next.edit(random.bytes(4).try_into().unwrap()));
         let (old, new) = (program.image(container, machine), next.image(container, machine));
-        let packed = encoder::encode(&old, &new, NonZeroUsize::MIN).unwrap().sections;
+        let packed = encoder::encode(&old, &new, NonZeroUsize::MIN, Ideas::ALL).unwrap().sections;
         let raw_size = packed[0].raw_size;
         let sections = of_packed(packed);
         let mut case = Case { old, new_size: new.len() as u64, plan: Plan::default() };

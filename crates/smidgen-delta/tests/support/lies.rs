@@ -1,5 +1,7 @@
 //! What comes of patches that lie, and what must not: output that was not promised, memory above the limit, a panic.
 
+#![allow(clippy::expect_used, reason = "tests fail by panicking")]
+
 use std::io::{self, Write};
 
 use smidgen_delta::{Digest, Fault, Limits, Patch};

@@ -2,8 +2,8 @@
 //! bounds. It judges the real one, and builds patches that lie.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-pub(crate) mod lies;
 pub(crate) mod go_program;
+pub(crate) mod lies;
 pub(crate) mod program;
 
 use program::CODE;

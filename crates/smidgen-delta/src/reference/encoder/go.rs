@@ -146,7 +146,14 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::super::{field::Class, finder::Finder, region::Segment},
+        super::{
+            super::{
+                field::Class,
+                finder::Finder,
+                region::{Region, Segment},
+            },
+            ideas::{Idea, Ideas},
+        },
         *,
     };
     use crate::old::OldFile;
@@ -268,5 +275,35 @@ mod tests {
                 found.iter().map(|found| (found.offset, found.referent, found.class)).collect();
             assert_eq!(found, expected, "{type_links:?}");
         }
+    }
+
+    #[test]
+    fn tables_are_left_to_the_plainer_rules_where_their_ideas_are_left_out() {
+        let mut file = program(38, 40, Some(44));
+        let len = file.len() as u64;
+        let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+        // In ELF, with one segment and no sections.
+        put(0, b"\x7fELF\x02\x01");
+        put(16, &[2, 0, 62]);
+        put(32, &[64]);
+        put(54, &[56, 0, 1]);
+        put(64, &[1, 0, 0, 0, 5]);
+        for (at, word) in [(80, BASE), (96, len), (104, len)] {
+            put(at, &word.to_le_bytes());
+        }
+        let without = |idea: Idea| Image::of(&file, Ideas::without(&[idea]));
+        let rule = |image: &Image, start: u64| {
+            let region = image.regions.iter().find(|region| region.start <= start && start < region.end());
+            region.map(|region: &Region| region.rule.clone())
+        };
+        let words = Some(Rule::Words(Words { pointers: true, ..Words::default() }));
+        let all = Image::of(&file, Ideas::ALL);
+        assert!(matches!(rule(&all, 2276), Some(Rule::GoFunctions(_))) && all.buckets().is_some());
+        assert!(all.line_tables.is_some() && without(Idea::LineNumbers).line_tables.is_none());
+        assert_eq!(rule(&without(Idea::GoFunctions), 2276), words);
+        assert_eq!(rule(&without(Idea::Buckets), 3000), words);
+        let plain = without(Idea::GoTables);
+        assert!(plain.line_tables.is_none());
+        assert!(plain.regions.iter().all(|region| region.rule == Rule::X86_64 { absolute: true }));
     }
 }

@@ -8,7 +8,9 @@ use super::{
         plan::MAX_SEGMENTS,
         region::{Buckets, Holds, Layout, Region, Rule, Segment},
     },
-    elf, go, line_numbers, mach_o, pe,
+    elf, go,
+    ideas::{Idea, Ideas},
+    line_numbers, mach_o, pe,
 };
 
 /// A part of an executable file that has a name.
@@ -94,10 +96,13 @@ pub(super) struct Image {
 
 impl Image {
     /// Reads the headers of a file. One of no format that is known here is an image without regions.
-    pub(super) fn of(file: &[u8]) -> Self {
+    pub(super) fn of(file: &[u8], ideas: Ideas) -> Self {
         let mut image =
             elf::read(file).or_else(|| pe::read(file)).or_else(|| mach_o::read(file)).unwrap_or_default();
-        go::refine(file, &mut image);
+        if ideas.has(Idea::GoTables) {
+            go::refine(file, &mut image);
+        }
+        ideas.restrict(&mut image);
         image
     }
 

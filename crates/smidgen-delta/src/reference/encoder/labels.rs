@@ -82,6 +82,11 @@ impl File<'_> {
         Ok(Text::new(text, self.image))
     }
 
+    /// No labels.
+    pub(super) fn as_it_is(&self) -> Text {
+        Text::new(self.bytes.to_vec(), self.image)
+    }
+
     /// The old file, labelled by where referents went: equal labels mean that a prediction will be right. `by_content`
     /// labels what no match speaks of.
     pub(super) fn moved(

@@ -15,6 +15,7 @@ use super::{
     seeds::Seeds,
     text::Text,
 };
+use crate::diff::script::Script;
 
 /// Finds the matches of the new file in the old, by place in the new one. Each is shorter than 2 GiB.
 pub(super) fn find(old: &Text, new: &Text, threads: NonZeroUsize) -> Vec<Match> {
@@ -25,6 +26,11 @@ pub(super) fn find(old: &Text, new: &Text, threads: NonZeroUsize) -> Vec<Match> 
         candidates::find(old, new, &carried, &seeds, threads)
     };
     choice::choose(&old.bytes, &new.bytes, &candidates, &carried, threads)
+}
+
+/// The same by bsdiff's rule.
+pub(super) fn by_rule(old: &Text, new: &Text) -> Vec<Match> {
+    Script::find(&old.bytes, &new.bytes).matches()
 }
 
 /// A match costs about as much as so many extra bytes.

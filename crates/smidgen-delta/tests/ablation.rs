@@ -1,0 +1,159 @@
+//! The encoder without some of its ideas: its patches rebuild the new file all the same, and are others where an idea
+//! had something to do.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+use sha2::{Digest as _, Sha256};
+use smidgen_delta::{
+    Codec, Limits, Patch,
+    diff::{DiffOptions, Idea, diff, diff_without},
+};
+use support::{
+    Seeded,
+    program::{
+        Container::{Chained, Elf, MachO, Pe},
+        KINDS,
+        Machine::{Aarch64, X86_64},
+        Program,
+    },
+};
+
+mod support;
+
+/// All of them; those of Go's tables, of `.eh_frame` and of pointers that are zero have nothing to do in these programs.
+const IDEAS: [Idea; 19] = [
+    Idea::Formats,
+    Idea::Code,
+    Idea::Words,
+    Idea::Loaded,
+    Idea::Records,
+    Idea::Unwinding,
+    Idea::Sorted,
+    Idea::Lists,
+    Idea::Rebases,
+    Idea::Digests,
+    Idea::GoTables,
+    Idea::GoFunctions,
+    Idea::Buckets,
+    Idea::LineNumbers,
+    Idea::Labels,
+    Idea::SecondRound,
+    Idea::Prices,
+    Idea::Models,
+    Idea::Parts,
+];
+
+fn options() -> DiffOptions {
+    DiffOptions::default().with_codec(Codec::Reference)
+}
+
+/// The patch without these ideas, which rebuilds the new file.
+fn without(ideas: &[Idea], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let patch = diff_without(ideas, old, new, &options()).unwrap();
+    let mut made = Vec::new();
+    Patch::open(&patch[..], &Limits::default()).unwrap().apply(&old, &mut made).unwrap();
+    assert!(made == new, "{ideas:?}");
+    patch
+}
+
+/// A program, and the same with functions that changed places, and others that changed.
+fn edited() -> (Program, Program) {
+    let (old, mut new) = (Program::seeded(600, None), Program::seeded(600, Some(200)));
+    for which in 0..40 {
+        new.edit([4, which * 5, which * 3, 0]);
+        new.edit([0, which * 6, which % 30, which]);
+        new.edit([5, which * 6 + 1, which % 3 * 2, which]);
+    }
+    (old, new)
+}
+
+#[test]
+fn each_idea_makes_another_patch_where_it_has_something_to_do() {
+    let (old, new) = edited();
+    for (idea, container, machine) in [
+        (Idea::Formats, Elf, X86_64),
+        (Idea::Code, Elf, X86_64),
+        (Idea::Code, Elf, Aarch64),
+        (Idea::Words, Elf, Aarch64),
+        (Idea::Records, MachO, Aarch64),
+        (Idea::Sorted, Elf, X86_64),
+        (Idea::Sorted, Pe, X86_64),
+        (Idea::Lists, Pe, X86_64),
+        (Idea::Lists, MachO, Aarch64),
+        (Idea::Rebases, MachO, Aarch64),
+        (Idea::Rebases, Chained, Aarch64),
+        (Idea::Labels, Elf, X86_64),
+        (Idea::SecondRound, Elf, X86_64),
+        (Idea::Prices, Elf, X86_64),
+    ] {
+        let (old, new) = (old.image(container, machine), new.image(container, machine));
+        let (whole, less) = (without(&[], &old, &new), without(&[idea], &old, &new));
+        assert!(less != whole, "{idea:?} {container:?} {machine:?}: {} both", whole.len());
+    }
+}
+
+#[test]
+fn extra_bytes_are_coded_as_it_is_said() {
+    let kinds = |ideas: &[Idea], new: &[u8]| -> usize {
+        let patch = without(ideas, b"", new);
+        Patch::open(&patch[..], &Limits::default()).unwrap().header().sections.len()
+    };
+    let (few, many) = (Seeded(1).bytes(2000), Seeded(2).bytes(40_000));
+    // The plan and one section, or one for each part that there is.
+    assert_eq!(kinds(&[], &few), kinds(&[Idea::Parts], &many));
+    assert_eq!(kinds(&[], &many), kinds(&[Idea::Models], &few));
+    assert!(without(&[Idea::Models], b"", &few) != without(&[], b"", &few));
+    assert!(without(&[Idea::Parts], b"", &many) != without(&[], b"", &many));
+}
+
+/// A signed file of Mach-O: a header, bytes, and a list of the digests of their pages.
+fn signed(seed: u64) -> Vec<u8> {
+    const PAGES: usize = 40;
+    let mut file = Seeded(3).bytes(PAGES << 12);
+    let fresh = Seeded(seed).bytes(PAGES);
+    (0..PAGES).for_each(|page| file[(page << 12) + 200] = fresh[page]);
+    file[..64].fill(0);
+    let mut put = |at: usize, words: &[u32]| {
+        for (index, word) in words.iter().enumerate() {
+            file[at + 4 * index..][..4].copy_from_slice(&word.to_le_bytes());
+        }
+    };
+    put(0, &[0xFEED_FACF, 0x0100_000C, 0, 2, 1, 16]);
+    put(32, &[0x1D, 16, (PAGES << 12) as u32, 0]);
+    let digests: Vec<u8> = file.chunks(1 << 12).flat_map(Sha256::digest).collect();
+    // The blob of blobs, then a directory of 44 bytes with the list behind it.
+    let directory: [u32; 5] = [0xFADE_0CC0, 0, 1, 0, 20];
+    let mut words = directory.to_vec();
+    words.extend([0xFADE_0C02, 0, 0, 0, 44, 0, 0, PAGES as u32, (PAGES << 12) as u32, 0x2002_000C, 0]);
+    file.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+    file.extend(digests);
+    file
+}
+
+#[test]
+fn digests_are_sent_where_computing_them_is_left_out() {
+    let (old, new) = (signed(1), signed(2));
+    let (computed, sent) = (without(&[], &old, &new), without(&[Idea::Digests], &old, &new));
+    assert!(sent.len() > computed.len() + 1000, "{} and {}", sent.len(), computed.len());
+}
+
+#[test]
+fn any_ideas_may_be_left_out_together() {
+    let mut seed = Seeded(5);
+    for (container, machine) in KINDS {
+        for _ in 0..24 {
+            let old = Program::read(&mut seed.bytes(3000).into_iter());
+            let mut new = old.clone();
+            (0..seed.below(20)).for_each(|_| new.edit(seed.bytes(4).try_into().unwrap()));
+            let (old, new) = (old.image(container, machine), new.image(container, machine));
+            let ideas: Vec<Idea> = IDEAS.into_iter().filter(|_| seed.below(3) == 0).collect();
+            without(&ideas, &old, &new);
+        }
+    }
+}
+
+#[test]
+fn nothing_left_out_is_the_patch_that_ships() {
+    let (old, new) = edited();
+    let (old, new) = (old.image(Elf, X86_64), new.image(Elf, X86_64));
+    assert!(without(&[], &old, &new) == diff(&old, &new, &options()).unwrap());
+}
