@@ -16,6 +16,10 @@ pub(crate) struct Arguments {
     /// nothing: the figures that are kept are those of the pairs.
     #[arg(long)]
     siblings: bool,
+    /// Make patches without one idea of the reference codec at a time instead, and print what each brings. Comes before other
+    /// options, of which it has `--only`.
+    #[arg(long)]
+    ablation: bool,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 }
@@ -29,15 +33,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let list = if arguments.siblings { List::Siblings } else { List::Pairs };
     let pairs = corpus::pairs(list, &[])?;
     let mut command = Command::new(build()?);
-    command.arg("run");
+    command.arg(if arguments.ablation { "ablate" } else { "run" });
     for pair in &pairs {
         command.args(["--pair", &pair.id, &format!("{}, {}", pair.language, pair.format)]);
         command.arg(pair.path(Side::Old)).arg(pair.path(Side::New));
-        if let Some(Goals { must, aim, quoted }) = &pair.goals {
+        if let Some(Goals { must, aim, quoted }) = pair.goals.as_ref().filter(|_| !arguments.ablation) {
             let [must, aim, size] = [must, aim, &quoted.size].map(u64::to_string);
             command.args(["--goals", &pair.id, &must, &aim, &quoted.peer, &size]);
         }
     }
+    if !arguments.ablation {
+        keep(&mut command);
+    }
+    command.args(&arguments.rest);
+    // With peers named, nothing is kept.
+    if arguments.siblings && !arguments.ablation {
+        command.args(missing(&arguments.rest));
+    }
+    command.current_dir(workspace::root());
+    let status = command.status().with_context(|| format!("failed to start {command:?}"))?;
+    std::process::exit(status.code().unwrap_or(1));
+}
+
+/// Says where results, tables and plot are kept.
+fn keep(command: &mut Command) {
     let kept = workspace::root().join("target").join("compare");
     let docs = workspace::root().join("docs");
     command.arg("--results").arg(kept.join("results.json"));
@@ -48,14 +67,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if python.exists() {
         command.arg("--python").arg(python);
     }
-    command.args(&arguments.rest);
-    // With peers named, nothing is kept.
-    if arguments.siblings {
-        command.args(missing(&arguments.rest));
-    }
-    command.current_dir(workspace::root());
-    let status = command.status().with_context(|| format!("failed to start {command:?}"))?;
-    std::process::exit(status.code().unwrap_or(1));
 }
 
 /// What of the options for siblings was not given.

@@ -1,9 +1,11 @@
 //! Runs the peers beside us on pairs of real builds: one process per measurement, every patch proven by applying it.
 
+mod ablation;
 mod aim;
 mod comparison;
 mod document;
 mod goals;
+mod pair;
 mod peer;
 mod plot;
 mod probe;
@@ -29,6 +31,8 @@ struct Arguments {
 enum Command {
     /// Measures and writes results, table and plot.
     Run(run::Arguments),
+    /// Makes patches without one idea of the reference codec at a time, and prints what each brings.
+    Ablate(ablation::Arguments),
     /// Starts a program, waits for it and prints what it cost.
     #[command(hide = true)]
     Probe {
@@ -41,6 +45,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Ablate(arguments) => ablation::run(&arguments),
         Command::Probe { command } => probe::run(&command),
     };
     match outcome {

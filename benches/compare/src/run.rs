@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use trial::{APPLY_ROUNDS, Trial};
 
 use crate::aim;
 use crate::document::{self, in_mib, with_commas};
 use crate::goals::Goals;
+use crate::pair::{Pair, Pairs};
 use crate::peer::{self, Files, Peer};
 use crate::plot;
 use crate::probe;
@@ -25,15 +26,11 @@ const FLOOR_ROUNDS: usize = 3;
 /// What to measure and where to write it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// A pair: its id, what it is, the old file, the new file.
-    #[arg(long = "pair", num_args = 4, value_names = ["ID", "ABOUT", "OLD", "NEW"], required = true)]
-    pairs: Vec<String>,
+    #[command(flatten)]
+    pairs: Pairs,
     /// What is demanded of the reference-aware patch of a pair, in bytes: not to exceed, to aim at, and a peer's that is quoted.
     #[arg(long, num_args = Goals::WORDS.len(), value_names = Goals::WORDS)]
     goals: Vec<String>,
-    /// Measure only these pairs; the others keep what an earlier run found.
-    #[arg(long, value_name = "ID", num_args = 1..)]
-    only: Vec<String>,
     /// Measure only these peers. Shows what it finds and keeps nothing: a table is of one run.
     #[arg(long, value_enum, num_args = 1.., value_name = "PEER")]
     peers: Vec<Peer>,
@@ -63,27 +60,10 @@ pub(crate) struct Arguments {
     plot: PathBuf,
 }
 
-struct Pair<'a> {
-    id: &'a str,
-    about: &'a str,
-    old: &'a Path,
-    new: &'a Path,
-}
-
 /// Measures, keeps, writes and judges.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let pairs: Vec<Pair<'_>> = arguments
-        .pairs
-        .chunks_exact(4)
-        .filter_map(|chunk| match chunk {
-            [id, about, old, new] => Some(Pair { id, about, old: Path::new(old), new: Path::new(new) }),
-            _ => None,
-        })
-        .collect();
-    let ids: Vec<&str> = pairs.iter().map(|pair| pair.id).collect();
-    if let Some(unknown) = arguments.only.iter().find(|only| !ids.contains(&only.as_str())) {
-        bail!("no pair is called {unknown:?}; there are {}", ids.join(", "));
-    }
+    let pairs = arguments.pairs.chosen()?;
+    let ids = arguments.pairs.ids();
     let goals = Goals::parse(&arguments.goals)?;
     let keeps = arguments.peers.is_empty();
     let peers: BTreeSet<Peer> =
@@ -93,12 +73,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if !arguments.render {
         let bench = Bench::new(arguments, &peers)?;
         for pair in pairs {
-            if arguments.only.is_empty() || arguments.only.iter().any(|only| only == pair.id) {
-                results.replace(bench.measure(&pair)?, &ids);
-                // After each pair: a run that is cut short leaves what it found.
-                if keeps {
-                    results.save(&arguments.results)?;
-                }
+            results.replace(bench.measure(&pair)?, &ids);
+            // After each pair: a run that is cut short leaves what it found.
+            if keeps {
+                results.save(&arguments.results)?;
             }
         }
     }

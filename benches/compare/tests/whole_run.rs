@@ -105,3 +105,18 @@ fn names_the_known_pairs_when_one_is_unknown() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("nonesuch") && said.contains("small"), "{said}");
 }
+
+#[test]
+fn an_ablation_prints_a_row_for_each_idea() {
+    let scratch = prepared();
+    let path = |name: &str| scratch.path().join(name).into_os_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smidgen-compare"));
+    command.args(["ablate", "--pair", "small", "bytes"]).arg(path("old")).arg(path("new"));
+    command.args(["--pair", "other", "bytes"]).arg(path("new")).arg(path("old"));
+    let output = command.args(["--only", "small"]).output().expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.starts_with("| without | small |\n|---|--:|\n| nothing"), "{table}");
+    // These bytes are no program.
+    assert!(table.contains("| code as instructions | = |"), "{table}");
+}
