@@ -1,8 +1,10 @@
 //! ELF of 64 bits: segments from the program headers, a rule for each section whose references can be found.
 
+use std::ops::Range;
+
 use super::{
     super::region::{Holds, RecordField, Rule, Segment, Words},
-    image::{Image, ListKind, Loaded, PackedList},
+    image::{self, Image, ListKind, Loaded, PackedList},
     numbers::{name_at, u16_at, u32_at, u64_at},
 };
 
@@ -43,7 +45,8 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
         AARCH64 => Rule::Aarch64,
         _ => return None,
     };
-    let mut image = Image::new(file.len() as u64, segments(file)?);
+    let segments = image::set_code_apart(segments(file)?, &code_at(file).unwrap_or_default());
+    let mut image = Image::new(file.len() as u64, segments);
     if place_sections(file, &mut image, &code).is_none() || image.regions.is_empty() {
         // Without sections there are still segments: code where it is executable, words elsewhere.
         for segment in image.layout.segments.clone() {
@@ -75,6 +78,20 @@ fn segments(file: &[u8]) -> Option<Vec<Segment>> {
         }
     }
     Some(segments)
+}
+
+/// Where sections hold instructions, as addresses.
+fn code_at(file: &[u8]) -> Option<Vec<Range<u64>>> {
+    let (start, size, count) = (u64_at(file, 40)?, u16_at(file, 58)?, u16_at(file, 60)?);
+    let mut found = Vec::new();
+    for index in 0..u64::from(count) {
+        let at = start.checked_add(index * u64::from(size))?;
+        let (flags, address) = (u64_at(file, at + 8)?, u64_at(file, at + 16)?);
+        if flags & ALLOCATED != 0 && flags & INSTRUCTIONS != 0 {
+            found.push(address..address.saturating_add(u64_at(file, at + 32)?));
+        }
+    }
+    Some(found)
 }
 
 fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {

@@ -65,6 +65,12 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
     let edition = usize::from(data(module::TYPES_END[0])? <= types);
     let function_data = data(module::FUNCTION_DATA[edition])?;
 
+    // Go's data hold no words that count from where the image begins, and many small numbers.
+    for region in &mut image.regions {
+        if let Rule::Words(words) = &mut region.rule {
+            words.base = None;
+        }
+    }
     let from = |at, base| RecordField { at, holds: Holds::From(base) };
     let plain = || Rule::Records { stride: 1, fields: Vec::new() };
     image.place(start, units, plain());
@@ -275,6 +281,25 @@ mod tests {
                 found.iter().map(|found| (found.offset, found.referent, found.class)).collect();
             assert_eq!(found, expected, "{type_links:?}");
         }
+    }
+
+    /// Once small numbers in Go's programs for Windows were taken for distances from where the image begins.
+    #[test]
+    fn words_of_a_go_program_do_not_count_from_the_image() {
+        let file = program(38, 40, Some(44));
+        let len = file.len() as u64;
+        let segment =
+            |offset, len, code| Segment { offset, len, address: BASE + offset, memory_len: len, code };
+        let mut image = Image::new(len, vec![segment(0, 2048, true), segment(2048, len - 2048, false)]);
+        let words = Words { pointers: true, base: Some(BASE), limit: 9000, other: None };
+        image.place(0, len, Rule::Words(words));
+        refine(&file, &mut image);
+        let bases = image.regions.iter().filter_map(|region| match &region.rule {
+            Rule::Words(words) => Some(words.base),
+            _ => None,
+        });
+        let bases: Vec<_> = bases.collect();
+        assert!(bases.contains(&None) && !bases.contains(&Some(BASE)), "{bases:x?}");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Mach-O of 64 bits (`mach-o/loader.h`): segments, a rule for each section, and the opcodes that rebase pointers or the chains
 //! that they form.
 
+use std::ops::Range;
+
 use super::{
     super::region::{Holds, MAX_BASES, RecordField, Rule, Segment, Words},
     chains::{self, Chains},
-    image::{Image, ListKind, PackedList},
+    image::{self, Image, ListKind, PackedList},
     numbers::{text_at, u32_at, u64_at},
 };
 
@@ -63,6 +65,7 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
     let chains = table.map_or_else(Vec::new, |table| chains::read(file, table.into(), &segments));
     // The zero page holds no referent, and small numbers would seem to lead to it.
     segments.retain(|segment| segment.len > 0);
+    let segments = image::set_code_apart(segments, &code_at(file, &commands).unwrap_or_default());
     let mut image = Image::new(file.len() as u64, segments);
     let mut starts = None;
     for (command, at) in commands {
@@ -85,6 +88,21 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
     }
     find_lists(&mut image, mode, starts);
     Some(image)
+}
+
+/// Where sections hold instructions, as addresses, by section.
+fn code_at(file: &[u8], commands: &[(u32, u64)]) -> Option<Vec<Range<u64>>> {
+    let mut found = Vec::new();
+    for (_, segment) in commands.iter().filter(|(command, _)| *command == command::SEGMENT) {
+        for index in 0..u64::from(u32_at(file, segment + 64)?) {
+            let at = segment + 72 + 80 * index;
+            let start = u64_at(file, at + 32)?;
+            if u32_at(file, at + 64)? & INSTRUCTIONS != 0 {
+                found.push(start..start.saturating_add(u64_at(file, at + 40)?));
+            }
+        }
+    }
+    Some(found)
 }
 
 /// Takes note of the lists of functions.
