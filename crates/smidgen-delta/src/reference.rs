@@ -285,7 +285,7 @@ mod tests {
         let declared = |size, matches| memory(Sizes { old: size, new: size }, 24 * matches, 0);
         let most = declared(256 * MIB, 0);
         assert_eq!(declared(u64::MAX, 0), most);
-        assert_eq!(most / MIB, 35, "{most}");
+        assert_eq!(most / 1_000_000, 61, "{most}");
         assert!(declared(10 * MIB, 0) < most / 2);
         let of_a_match = (declared(u64::MAX, 2 * MATCHES) - declared(u64::MAX, MATCHES)).div_ceil(MATCHES);
         assert_eq!(of_a_match, 112);

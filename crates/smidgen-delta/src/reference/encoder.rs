@@ -286,7 +286,7 @@ impl Share {
         const FEW: u64 = 16 << 10;
         match extra {
             _ if extra > FEW.max(new_size / 4) => Self::Much,
-            _ if extra > FEW.max(new_size / 64) => Self::Some,
+            _ if extra > FEW.max(new_size / 12) => Self::Some,
             _ => Self::Little,
         }
     }

@@ -15,7 +15,7 @@ use crate::{ApplyError, old::OldFile};
 /// Tables may take one part in so many of the old file,
 const PART: u64 = 16;
 /// and no more than so many bytes.
-const MOST: u64 = 4 << 20;
+const MOST: u64 = 8 << 20;
 
 /// Bytes of the records that are sorted of an old file of this size: whole records of the tables that fit.
 fn room(old_size: u64) -> u64 {
@@ -292,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn tables_of_a_large_file_take_no_more_than_those_of_one_of_64_mebibytes() {
-        assert_eq!([room(1600), room(64 << 20), room(u64::MAX)], [100, MOST, MOST]);
+    fn tables_of_a_large_file_take_no_more_than_those_of_one_of_128_mebibytes() {
+        assert_eq!([room(1600), room(128 << 20), room(u64::MAX)], [100, MOST, MOST]);
         let table = |start, len| Region { start, len, rule: Rule::Sorted { stride: 8, fields: Vec::new() } };
-        let regions = [table(0, 3 << 20), table(4 << 20, 2 << 20), table(8 << 20, 1 << 20)];
+        let regions = [table(0, 7 << 20), table(8 << 20, 2 << 20), table(16 << 20, 1 << 20)];
         // The second finds no room beside the first, and the third does.
         let made = |size| tables(&regions, size).map(|(region, _)| region.start >> 20).collect::<Vec<_>>();
-        assert_eq!(made(u64::MAX), [0, 8]);
-        assert_eq!(made(1 << 27), [0, 8]);
+        assert_eq!(made(u64::MAX), [0, 16]);
+        assert_eq!(made(1 << 28), [0, 16]);
         assert_eq!([spare(&regions, u64::MAX), memory(u64::MAX)], [0, MOST * FOR_A_BYTE]);
     }
 }

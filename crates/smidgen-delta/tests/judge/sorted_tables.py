@@ -17,7 +17,7 @@ class Tables:
     """They stand behind the old file and its digests, at `start`."""
 
     def __init__(self, old: bytes, start: int, regions: list[Region], layout: Layout, map_: Correspondence) -> None:
-        self.room = min(len(old) // 16, 4 << 20)
+        self.room = min(len(old) // 16, 8 << 20)
         self.bytes = b""
         self.regions: list[Region] = []
         for region in regions:

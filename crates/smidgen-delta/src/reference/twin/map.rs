@@ -86,7 +86,7 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn new(old: &[u8], start: u64, regions: &[Region], layout: &Layout, map: &Map) -> Self {
-        let room = (old.len() as u64 / 16).min(4 << 20);
+        let room = (old.len() as u64 / 16).min(8 << 20);
         let mut tables = Self { start, bytes: Vec::new(), room, regions: Vec::new() };
         for region in regions {
             if let Rule::Buckets(buckets) = &region.rule {
