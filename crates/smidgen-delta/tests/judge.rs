@@ -3,14 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 use smidgen_delta::{
-    Codec, Digest,
+    Codec,
     diff::{DiffOptions, diff},
 };
 use support::{
@@ -18,44 +17,13 @@ use support::{
     program::{Container, KINDS, Machine, Program},
 };
 
+#[path = "../../smidgen-testkit/src/python.rs"]
+#[allow(clippy::expect_used, unreachable_pub, reason = "a module of tests here, and public where it lives")]
+mod python;
 mod support;
 
 fn judge() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judge")
-}
-
-/// The judge's Python with the packages of `requirements.txt`, made once below the target folder. `None`, loudly, where
-/// there is no Python or no registry; on CI that is a failure.
-fn python() -> Option<PathBuf> {
-    let requirements = judge().join("requirements.txt");
-    let wanted = Digest::of(&fs::read(&requirements).unwrap()).to_string();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{}", &wanted[..12]));
-    fs::create_dir_all(&folder).unwrap();
-    // With nextest, another process may be at it.
-    let lock = fs::File::create(folder.join("lock")).unwrap();
-    lock.lock().unwrap();
-    let python = folder.join("bin/python");
-    let complete = folder.join("complete");
-    if !complete.exists() {
-        let made = run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).and_then(|_| {
-            let mut pip = Command::new(&python);
-            run(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))
-        });
-        if let Err(reason) = made {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "the decoder in Python must judge on CI, but: {reason}"
-            );
-            // Written past the test harness, which would swallow it.
-            let _ = writeln!(
-                std::io::stderr(),
-                "\n*** SKIPPED: no decoder in Python judges our patches: {reason}\n*** It needs python3 with venv, and PyPI.\n"
-            );
-            return None;
-        }
-        fs::write(&complete, b"").unwrap();
-    }
-    Some(python)
 }
 
 fn run(command: &mut Command) -> Result<String, String> {
@@ -320,8 +288,9 @@ fn all() -> BTreeSet<String> {
 /// Judge and encoder agree on every byte, over patches of every kind.
 #[test]
 fn a_decoder_in_python_rebuilds_what_the_encoder_saw() {
-    let Some(python) = python() else { return };
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("judged-{}", std::process::id()));
+    let below = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let Some(python) = python::python_with(&judge().join("requirements.txt"), below) else { return };
+    let folder = below.join(format!("judged-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     let cases: Vec<Case> = [programs(), parts(), others(), tables()].into_iter().flatten().collect();

@@ -1,18 +1,21 @@
 //! Python with the packages that a foreign judge is made of.
+//!
+//! Made of the standard library alone: the crates that this one is made from read it as a file of their own tests.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use smidgen_metadata::Sha256;
 
 /// A Python with the packages of a `requirements.txt`, made once below `folder`. `None`, loudly, where there is no Python
 /// or no registry; on CI that is a failure.
 #[must_use]
 pub fn python_with(requirements: &Path, folder: &Path) -> Option<PathBuf> {
-    let wanted = Sha256::of(&fs::read(requirements).expect("a list of packages")).to_string();
-    let folder = folder.join(format!("python-{}", &wanted[..12]));
+    // Another list gets another folder.
+    let mut wanted = DefaultHasher::new();
+    fs::read(requirements).expect("a list of packages").hash(&mut wanted);
+    let folder = folder.join(format!("python-{:016x}", wanted.finish()));
     fs::create_dir_all(&folder).expect("a folder");
     // Tests run side by side, with nextest even in several processes.
     let lock = fs::File::create(folder.join("lock")).expect("a lock file");

@@ -270,7 +270,7 @@ fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize, ideas: Idea
 }
 
 /// How much of a file is extra: models of each of these bytes take long to read, and a patch must not take longer than one of
-/// bsdiff does.
+/// bsdiff does, whose time is mostly by the size of the file.
 enum Share {
     /// All of it gets models.
     Little,

@@ -16,46 +16,13 @@ use smidgen_metadata::{
 use crate::follower::Follower;
 use crate::form::documents;
 use crate::publisher::{Keys, Mirror, Publisher, key, start, time};
+use crate::python::python_with;
 use crate::release::{line, line_of};
 
-/// The judge's Python with the packages of `requirements.txt`, made once below the target folder. `None`, loudly, where
-/// there is no Python or no registry; on CI that is a failure.
+/// The judge's Python; see `python_with`.
 fn python() -> Option<PathBuf> {
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trust/requirements.txt");
-    let wanted = Sha256::of(&fs::read(&requirements).unwrap()).to_string();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-tuf-{}", &wanted[..12]));
-    fs::create_dir_all(&folder).unwrap();
-    // Tests run side by side, with nextest even in several processes.
-    let lock = fs::File::create(folder.join("lock")).unwrap();
-    lock.lock().unwrap();
-    let python = folder.join("bin/python");
-    let complete = folder.join("complete");
-    if !complete.exists() {
-        let made = run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).and_then(|()| {
-            run(Command::new(&python)
-                .args(["-m", "pip", "install", "--quiet", "--requirement"])
-                .arg(&requirements))
-        });
-        if let Err(reason) = made {
-            assert!(std::env::var_os("CI").is_none(), "python-tuf must judge on CI, but: {reason}");
-            // Written past the test harness, which would swallow it.
-            let _ = writeln!(
-                std::io::stderr(),
-                "\n*** SKIPPED: python-tuf does not judge our metadata here: {reason}\n*** It needs python3 with venv, and PyPI.\n"
-            );
-            return None;
-        }
-        fs::write(&complete, b"").unwrap();
-    }
-    Some(python)
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr))),
-        Err(error) => Err(format!("{command:?} did not start: {error}")),
-    }
+    python_with(&requirements, Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
 fn judge(python: &Path, arguments: &[&str], input: &[u8]) -> Output {

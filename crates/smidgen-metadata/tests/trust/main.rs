@@ -9,6 +9,9 @@ mod foreign;
 mod form;
 mod graph;
 mod publisher;
+#[path = "../../../smidgen-testkit/src/python.rs"]
+#[allow(unreachable_pub, reason = "public where it lives")]
+mod python;
 mod release;
 mod rotation;
 mod weight;

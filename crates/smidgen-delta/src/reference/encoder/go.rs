@@ -65,7 +65,8 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
     let edition = usize::from(data(module::TYPES_END[0])? <= types);
     let function_data = data(module::FUNCTION_DATA[edition])?;
 
-    // Go's data hold no words that count from where the image begins, and many small numbers.
+    // Go's data hold no words that count from where the image begins, and many small numbers that would seem to. (Those of C
+    // that is linked in may hold some: they are bytes then.)
     for region in &mut image.regions {
         if let Rule::Words(words) = &mut region.rule {
             words.base = None;

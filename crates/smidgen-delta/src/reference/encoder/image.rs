@@ -219,6 +219,7 @@ impl Image {
         self.regions.splice(first..last, pieces);
     }
 }
+
 /// A segment that may be executed often holds data too, and any small word of them would seem to lead to code. Each of these is
 /// taken for up to three, the second of which goes from its first instruction to its last; sections hold instructions at `code`.
 pub(super) fn set_code_apart(segments: Vec<Segment>, code: &[Range<u64>]) -> Vec<Segment> {
