@@ -2,7 +2,6 @@
 //! had something to do.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
-use sha2::{Digest as _, Sha256};
 use smidgen_delta::{
     Codec, Limits, Patch,
     diff::{DiffOptions, Idea, diff, diff_without},
@@ -15,6 +14,7 @@ use support::{
         Machine::{Aarch64, X86_64},
         Program,
     },
+    signed::signed,
 };
 
 mod support;
@@ -105,33 +105,21 @@ fn extra_bytes_are_coded_as_it_is_said() {
     assert!(without(&[Idea::Parts], b"", &many) != without(&[], b"", &many));
 }
 
-/// A signed file of Mach-O: a header, bytes, and a list of the digests of their pages.
-fn signed(seed: u64) -> Vec<u8> {
+/// A signed file of Mach-O that is bytes otherwise.
+fn signed_bytes(seed: u64) -> Vec<u8> {
     const PAGES: usize = 40;
     let mut file = Seeded(3).bytes(PAGES << 12);
     let fresh = Seeded(seed).bytes(PAGES);
     (0..PAGES).for_each(|page| file[(page << 12) + 200] = fresh[page]);
     file[..64].fill(0);
-    let mut put = |at: usize, words: &[u32]| {
-        for (index, word) in words.iter().enumerate() {
-            file[at + 4 * index..][..4].copy_from_slice(&word.to_le_bytes());
-        }
-    };
-    put(0, &[0xFEED_FACF, 0x0100_000C, 0, 2, 1, 16]);
-    put(32, &[0x1D, 16, (PAGES << 12) as u32, 0]);
-    let digests: Vec<u8> = file.chunks(1 << 12).flat_map(Sha256::digest).collect();
-    // The blob of blobs, then a directory of 44 bytes with the list behind it.
-    let directory: [u32; 5] = [0xFADE_0CC0, 0, 1, 0, 20];
-    let mut words = directory.to_vec();
-    words.extend([0xFADE_0C02, 0, 0, 0, 44, 0, 0, PAGES as u32, (PAGES << 12) as u32, 0x2002_000C, 0]);
-    file.extend(words.iter().flat_map(|word| word.to_be_bytes()));
-    file.extend(digests);
-    file
+    let head = [0xFEED_FACF_u32, 0x0100_000C, 0, 2].map(u32::to_le_bytes).concat();
+    file[..16].copy_from_slice(&head);
+    signed(file)
 }
 
 #[test]
 fn digests_are_sent_where_computing_them_is_left_out() {
-    let (old, new) = (signed(1), signed(2));
+    let (old, new) = (signed_bytes(1), signed_bytes(2));
     let (computed, sent) = (without(&[], &old, &new), without(&[Idea::Digests], &old, &new));
     assert!(sent.len() > computed.len() + 1000, "{} and {}", sent.len(), computed.len());
 }

@@ -7,7 +7,6 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sha2::{Digest as _, Sha256};
 use smidgen_delta::{
     Codec,
     diff::{DiffOptions, diff},
@@ -15,6 +14,7 @@ use smidgen_delta::{
 use support::{
     Seeded, go_program,
     program::{Container, KINDS, Machine, Program},
+    signed::signed,
 };
 
 #[path = "../../smidgen-testkit/src/python.rs"]
@@ -237,23 +237,12 @@ fn with_bitmaps(more: usize) -> Vec<u8> {
     file
 }
 
-/// A Mach-O file with a code signature behind it: digests of its pages.
-fn signed(mut file: Vec<u8>) -> Vec<u8> {
-    file.resize(file.len().next_multiple_of(16), 0);
-    let blob = file.len();
-    let commands = u32::from_le_bytes(file[20..24].try_into().unwrap()) as usize;
-    file[16] += 1;
-    file[20..24].copy_from_slice(&(commands as u32 + 16).to_le_bytes());
-    let command = [0x1D_u32, 16, blob as u32, 0].map(u32::to_le_bytes).concat();
-    file[32 + commands..][..16].copy_from_slice(&command);
-    let digests: Vec<_> = file.chunks(4096).flat_map(Sha256::digest).collect();
-    let pages = digests.len() as u32 / 32;
-    // A super blob of one code directory: a head of 44 bytes and the digests. What nobody reads here is 0.
-    let end = blob as u32;
-    let blob = [0xFADE_0CC0, 0, 1, 0, 20];
-    let directory = [0xFADE_0C02, 0, 0x2_0400, 0, 44, 0, 0, pages, end, 0x2002_000C, 0];
-    file.extend(blob.into_iter().chain(directory).flat_map(u32::to_be_bytes));
-    file.extend(digests);
+/// The same, where its index of unwinding says that the data of entries reach beyond the table.
+fn with_data_beyond(mut file: Vec<u8>) -> Vec<u8> {
+    let table = file.windows(8).position(|head| head == [1, 0, 0, 0, 28, 0, 0, 0]).unwrap();
+    let word = |at: usize| u32::from_le_bytes(file[table + at..][..4].try_into().unwrap()) as usize;
+    let last = table + word(20) + 12 * (word(24) - 1);
+    file[last + 8..last + 12].copy_from_slice(&0xFF_FFFF_u32.to_le_bytes());
     file
 }
 
@@ -268,6 +257,7 @@ fn tables() -> Vec<Case> {
         case("go", go_program::of(&which, |_, line| line), go_program::of(&grown, moved)),
         case("bitmaps", with_bitmaps(0), with_bitmaps(24)),
         case("signed", image(None), image(Some(40))),
+        case("data-beyond", with_data_beyond(image(None)), image(Some(40))),
     ]
 }
 

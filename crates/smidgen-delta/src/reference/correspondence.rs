@@ -143,6 +143,7 @@ fn flatten(mut spans: Vec<Span>) -> Vec<Span> {
 mod tests {
     use super::*;
     use crate::reference::region::Segment;
+    use std::ops::Range;
 
     fn layout(segments: &[(u64, u64, u64)]) -> Layout {
         let segment = |(offset, len, address): &(u64, u64, u64)| Segment {
@@ -196,6 +197,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The example of the document of the format.
+    #[test]
+    fn ranges_that_are_cut_to_nothing_are_left_out() {
+        let range = |old: Range<u64>, new| Span { old: old.start, end: old.end, new };
+        let ranges = vec![range(6..20, 306), range(0..10, 100), range(5..12, 205)];
+        let map = Correspondence::of(flatten(ranges));
+        let moved = [5, 6, 11, 19].map(|address| map.find(address));
+        let inside = |address| Found { address, outside: 0 };
+        assert_eq!(moved, [105, 306, 311, 319].map(inside));
+        assert_eq!(map.find(21), Found { address: 321, outside: 2 });
     }
 
     #[test]

@@ -49,6 +49,12 @@ pub(crate) fn sweep(sweep: &mut Sweep<'_>, bases: &GoBases) {
         let Some((tables, data, len)) = shape(sweep.bytes().get(at..).unwrap_or_default()) else {
             return;
         };
+        let next = at.wrapping_add(len);
+        // Reading begins up to a mark's distance in front of the stretch.
+        if next <= sweep.start() {
+            at = next;
+            continue;
+        }
         let heads = [
             (0, bases.text, Form::Unsigned, Class::GO_ENTRY),
             (4, bases.names, Form::Unsigned, Class::GO_NAME),
@@ -68,7 +74,7 @@ pub(crate) fn sweep(sweep: &mut Sweep<'_>, bases: &GoBases) {
             find(sweep, word, Form::Unsigned, base, class);
             word = word.wrapping_add(4);
         }
-        at = at.wrapping_add(len);
+        at = next;
     }
 }
 

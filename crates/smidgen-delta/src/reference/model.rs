@@ -1,13 +1,13 @@
 //! Adaptive models over the range coder: a bit, a symbol, a number.
 //!
 //! Each bit is predicted from what it was before in the same context. The first observations of a context count most:
-//! the rate of learning starts at one half and falls to a floor, so that a patch of four kilobytes learns as well as
+//! the rate of learning starts at two thirds and falls to a floor, so that a patch of four kilobytes learns as well as
 //! one of two megabytes.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::{coder::Coder, half::Half};
 
-/// The slowest rate: an observation moves the probability by 1/2^7 or a little more.
+/// The slowest rate is that of so many observations: each moves the probability by 1/92 of the way.
 const SLOWEST: u8 = 90;
 
 /// `65536 / (n + 1.5)`: how far the nth observation moves a probability.

@@ -76,7 +76,7 @@ def read_data(table: bytes, index: int, pages: int, entries: list[Entry]) -> Non
     """Both are read once: what has no partner is passed over."""
     start = word(table, index + 8)
     end = word(table, index + 12 * (pages - 1) + 8) if pages > 0 else None
-    if start is None or end is None:
+    if start is None or end is None or end > len(table):
         return
     data, at = words(table[:end], start, len(table)), 0
     for address, value in zip(data[::2], data[1::2]):

@@ -5,6 +5,7 @@
 pub(crate) mod go_program;
 pub(crate) mod lies;
 pub(crate) mod program;
+pub(crate) mod signed;
 
 use program::CODE;
 use zstd_safe::{CCtx, CParameter, DCtx, DParameter, FrameFormat};

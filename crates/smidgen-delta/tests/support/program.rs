@@ -391,7 +391,7 @@ fn mach_o(
     pointers: &[u8],
 ) {
     let unwinding = file.len();
-    unwind(file, functions);
+    unwind(file, machine, functions);
     let rebases = file.len();
     file.extend(pointers);
     let rebases_end = file.len();
@@ -443,8 +443,13 @@ fn mach_o(
 }
 
 /// `__unwind_info` as LLVM's linker writes it: what functions have the same way as the one before is not said again.
-fn unwind(file: &mut Vec<u8>, functions: &[(usize, usize)]) {
-    let way = |(start, end): &(usize, usize)| [0x0200_0000, 0x0400_0001, 0x0400_001F][(end - start) / 16 % 3];
+fn unwind(file: &mut Vec<u8>, machine: Machine, functions: &[(usize, usize)]) {
+    // Without a frame, and with one of two.
+    let ways: [u32; 3] = match machine {
+        Machine::X86_64 => [0x0200_0000, 0x0100_0001, 0x0100_001F],
+        Machine::Aarch64 => [0x0200_0000, 0x0400_0001, 0x0400_001F],
+    };
+    let way = |(start, end): &(usize, usize)| ways[(end - start) / 16 % 3];
     let mut entries: Vec<(u32, u32)> = Vec::new();
     for function in functions {
         if entries.last().is_none_or(|last| last.1 != way(function)) {
