@@ -8,7 +8,7 @@ use super::{
     correspondence::Correspondence,
     extra::Extra,
     parted::{Part, PartWriter},
-    plan::{self, MAX_REGIONS, Plan, Sizes},
+    plan::{self, MAX_REGIONS, Plan, Sizes, Wrong},
     region::Rule,
     sorted::{Records, Tables},
     walk::{ExtraStream, Scope, Streams, Walk},
@@ -51,7 +51,7 @@ use signature::Signature;
 use tables::Table;
 use text::Text;
 
-/// Bytes of both files together: the suffix array of both counts in 31 bits.
+/// Bytes of both files together: places in them are counted in 32 bits.
 const MAX_SIZE: u64 = i32::MAX as u64;
 
 /// More extra bytes than this take the decoder longer than they are worth: half a microsecond for each, where a classic patch
@@ -67,11 +67,23 @@ pub(crate) struct Encoded {
     pub(crate) is_of_programs: bool,
 }
 
-/// Makes the sections of a reference-aware patch; `None` if it cannot be smaller than a classic one.
+/// Makes the sections of a reference-aware patch; `None` if it cannot be smaller than a classic one. Where a file lies about
+/// its structure so that a decoder would refuse what is made of that, both files are bytes without any.
 pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize, ideas: Ideas) -> Option<Encoded> {
     if old.len() as u64 + new.len() as u64 > MAX_SIZE {
         return None;
     }
+    let encoded = encode_as_they_say(old, new, threads, ideas);
+    encoded.or_else(|_| encode_as_they_say(old, new, threads, ideas.without_structure())).ok().flatten()
+}
+
+/// The same, believing the files; an error if they lie.
+fn encode_as_they_say(
+    old: &[u8],
+    new: &[u8],
+    threads: NonZeroUsize,
+    ideas: Ideas,
+) -> Result<Option<Encoded>, ApplyError> {
     let (mut old_image, new_image) = jobs::both(threads, || Image::of(old, ideas), || Image::of(new, ideas));
     old_image.regions.truncate(MAX_REGIONS);
     old_image.set_parts(new_image.buckets().map_or(0, |(_, buckets)| buckets.parts));
@@ -82,11 +94,13 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize, ideas: Ideas
     let (file, old) = (old, changed.as_deref().unwrap_or(old));
     let (old_file, new_file) =
         (File { bytes: old, image: &old_image }, File { bytes: new, image: &new_image });
-    let mut matches = find_matches(old_file, new_file, threads, ideas).ok()??;
+    let Some(mut matches) = find_matches(old_file, new_file, threads, ideas)? else {
+        return Ok(None);
+    };
     let signature = Signature::of(new).filter(|_| ideas.has(Idea::Digests));
     let digests = signature.map_or(0, |found| found.paging.len());
-    match_tables(old_file, new_file, digests, &mut matches, threads).ok()?;
-    lists::place(old, &mut old_image, new_file, digests, &mut matches).ok()?;
+    match_tables(old_file, new_file, digests, &mut matches, threads)?;
+    lists::place(old, &mut old_image, new_file, digests, &mut matches)?;
     if let Some(Signature { offset, paging }) = signature {
         let digests = Match { old_offset: old.len() as u64, new_offset: offset, len: paging.len() };
         matches::place(&mut matches, digests);
@@ -101,14 +115,16 @@ pub(crate) fn encode(old: &[u8], new: &[u8], threads: NonZeroUsize, ideas: Ideas
     };
     let extra = extra_len(new, &plan.matches);
     if extra > MAX_EXTRA {
-        return None;
+        return Ok(None);
     }
-    let sections = write(&plan, file, new, threads, ideas)?;
+    let Some(sections) = write(&plan, file, new, threads, ideas)? else {
+        return Ok(None);
+    };
     let are_programs = !plan.regions.is_empty() && !new_image.regions.is_empty();
     let is_of_programs = are_programs && !matches!(Share::of(extra, new.len() as u64), Share::Much);
     let mut matches = plan.matches;
     matches.retain(|found| found.old_end() <= file.len() as u64);
-    Some(Encoded { sections, matches, is_of_programs })
+    Ok(Some(Encoded { sections, matches, is_of_programs }))
 }
 
 /// The sections that an executable file names, by place; none if it is of no format that is known here.
@@ -222,19 +238,28 @@ fn match_bases(old: &Image, new: &Image, matches: &mut Vec<Match>) {
     }
 }
 
-/// Writes the sections.
-fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize, ideas: Ideas) -> Option<Vec<Packed>> {
+/// Writes the sections; `None` if zstd did not do its work. An error if a decoder would refuse the plan, or find none of what it
+/// says in the old file.
+fn write(
+    plan: &Plan,
+    old: &[u8],
+    new: &[u8],
+    threads: NonZeroUsize,
+    ideas: Ideas,
+) -> Result<Option<Vec<Packed>>, ApplyError> {
     let sizes = Sizes { old: old.len() as u64, new: new.len() as u64 };
     let mut coder = Encoder::new();
     let raw_size = plan.raw_size();
-    let written = plan::code(&mut coder, plan, raw_size, sizes);
-    debug_assert!(written.is_ok_and(|written| written == *plan));
+    let refused = |Wrong(what)| ApplyError::Section { section: SectionKind::Plan, what, at: 0 };
+    if plan::code(&mut coder, plan, raw_size, sizes).map_err(refused)? != *plan {
+        return Err(refused(Wrong("says what cannot be written")));
+    }
     let mut sections = vec![section(SectionKind::Plan, raw_size, coder)];
 
     let extra = extra_len(new, &plan.matches);
     let walk = |scope: Scope| {
         let mut source = OldFile::new(&old);
-        let walk = Walk::new(plan, &mut source).ok()?.with_scope(scope);
+        let walk = Walk::new(plan, &mut source)?.with_scope(scope);
         let models = |size| Box::new(Extra::new(size, plan.has_words()));
         let extra = match Share::of(extra, sizes.new).with(ideas) {
             Share::Little => ExtraStream::Coded(Encoder::new(), models(extra)),
@@ -244,29 +269,29 @@ fn write(plan: &Plan, old: &[u8], new: &[u8], threads: NonZeroUsize, ideas: Idea
             Share::Much => ExtraStream::Parted(PartWriter::default()),
         };
         let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra };
-        let seen = walk.run(&mut streams, &mut source, new, sizes.new, |_| Ok(())).ok()?;
-        let sections = match (scope, streams.extra) {
+        let seen = walk.run(&mut streams, &mut source, new, sizes.new, |_| Ok(()))?;
+        Ok(match (scope, streams.extra) {
             (Scope::Extra, ExtraStream::Coded(coder, _)) => {
-                vec![section(SectionKind::ExtraCoded, seen.extra, coder)]
+                Some(vec![section(SectionKind::ExtraCoded, seen.extra, coder)])
             }
-            (Scope::Extra, ExtraStream::Mixed(coder, _, parts)) => {
-                let mut sections = pack_parts(parts)?;
+            (Scope::Extra, ExtraStream::Mixed(coder, _, parts)) => pack_parts(parts).map(|mut sections| {
                 let parted: u64 = sections.iter().map(|section| section.raw_size).sum();
                 sections.push(section(SectionKind::ExtraCoded, seen.extra - parted, coder));
                 sections
-            }
-            (Scope::Extra, ExtraStream::Parted(parts)) => pack_parts(parts)?,
-            _ => vec![
+            }),
+            (Scope::Extra, ExtraStream::Parted(parts)) => pack_parts(parts),
+            _ => Some(vec![
                 section(SectionKind::References, seen.references, streams.references),
                 section(SectionKind::AddCoded, seen.add, streams.add),
-            ],
-        };
-        Some(sections)
+            ]),
+        })
     };
     let (matched, others) = jobs::both(threads, || walk(Scope::Matches), || walk(Scope::Extra));
-    sections.extend(matched?);
-    sections.extend(others?);
-    Some(sections)
+    let (Some(matched), Some(others)) = (matched?, others?) else {
+        return Ok(None);
+    };
+    sections.extend(matched.into_iter().chain(others));
+    Ok(Some(sections))
 }
 
 /// How much of a file is extra: models of each of these bytes take long to read, and a patch must not take longer than one of

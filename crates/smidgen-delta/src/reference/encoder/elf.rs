@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     super::region::{Holds, RecordField, Rule, Segment, Words},
-    image::{self, Image, ListKind, Loaded, PackedList},
+    image::{Image, ListKind, Loaded, PackedList},
     numbers::{name_at, u16_at, u32_at, u64_at},
 };
 
@@ -29,8 +29,10 @@ mod kind {
 /// Relocations by where the image is loaded, on x86-64 and aarch64.
 const RELATIVE: [u64; 2] = [8, 1027];
 
+/// Bytes of a relocation.
+const RELOCATION: u64 = 24;
 /// A shorter table of relocations is not worth sorting, in bytes.
-const SORTED: u64 = 24 * 64;
+const SORTED: u64 = RELOCATION * 64;
 
 const ALLOCATED: u64 = 2;
 const INSTRUCTIONS: u64 = 4;
@@ -45,8 +47,7 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
         AARCH64 => Rule::Aarch64,
         _ => return None,
     };
-    let segments = image::set_code_apart(segments(file)?, &code_at(file).unwrap_or_default());
-    let mut image = Image::new(file.len() as u64, segments);
+    let mut image = Image::new(file.len() as u64, segments(file)?, &code_at(file).unwrap_or_default());
     if place_sections(file, &mut image, &code).is_none() || image.regions.is_empty() {
         // Without sections there are still segments: code where it is executable, words elsewhere.
         for segment in image.layout.segments.clone() {
@@ -65,8 +66,7 @@ fn words() -> Rule {
 fn segments(file: &[u8]) -> Option<Vec<Segment>> {
     let (start, size, count) = (u64_at(file, 32)?, u16_at(file, 54)?, u16_at(file, 56)?);
     let mut segments = Vec::new();
-    for index in 0..u64::from(count) {
-        let at = start.checked_add(index * u64::from(size))?;
+    for at in headers(file, start, size, count) {
         if u32_at(file, at)? == LOAD {
             segments.push(Segment {
                 offset: u64_at(file, at + 8)?,
@@ -84,8 +84,7 @@ fn segments(file: &[u8]) -> Option<Vec<Segment>> {
 fn code_at(file: &[u8]) -> Option<Vec<Range<u64>>> {
     let (start, size, count) = (u64_at(file, 40)?, u16_at(file, 58)?, u16_at(file, 60)?);
     let mut found = Vec::new();
-    for index in 0..u64::from(count) {
-        let at = start.checked_add(index * u64::from(size))?;
+    for at in headers(file, start, size, count) {
         let (flags, address) = (u64_at(file, at + 8)?, u64_at(file, at + 16)?);
         if flags & ALLOCATED != 0 && flags & INSTRUCTIONS != 0 {
             found.push(address..address.saturating_add(u64_at(file, at + 32)?));
@@ -94,16 +93,21 @@ fn code_at(file: &[u8]) -> Option<Vec<Range<u64>>> {
     Some(found)
 }
 
+/// Where the headers of a table begin, as far as that is in the file.
+fn headers(file: &[u8], start: u64, size: u16, count: u16) -> impl Iterator<Item = u64> {
+    let end = file.len() as u64;
+    let header = move |index: u16| start.checked_add(u64::from(index) * u64::from(size));
+    (0..count).map_while(move |index| header(index).filter(|at| *at < end))
+}
+
 fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
     let (start, size, count) = (u64_at(file, 40)?, u16_at(file, 58)?, u16_at(file, 60)?);
-    let header = |index: u16| start.checked_add(u64::from(index) * u64::from(size));
-    let names = u64_at(file, header(u16_at(file, 62)?)?.checked_add(24)?)?;
+    let names = u64_at(file, headers(file, start, size, count).nth(u16_at(file, 62)?.into())? + 24)?;
     // More relocations than there is room for are the same ones again.
-    let mut left = file.len() as u64 / 24;
-    for index in 0..count {
-        let at = header(index)?;
+    let mut left = file.len() as u64 / RELOCATION;
+    for at in headers(file, start, size, count) {
         let name = name_at(file, names.checked_add(u32_at(file, at)?.into())?);
-        let kind = u32_at(file, at.checked_add(4)?)?;
+        let kind = u32_at(file, at + 4)?;
         let flags = u64_at(file, at + 8)?;
         let (address, offset, len) = (u64_at(file, at + 16)?, u64_at(file, at + 24)?, u64_at(file, at + 32)?);
         if kind == kind::NO_BYTES || kind == kind::NOTHING {
@@ -117,8 +121,10 @@ fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
             kind::RELOCATIONS => {
                 let fields = fields(&[(0, Holds::Address), (16, Holds::Address)]);
                 image.place(offset, len, Rule::Records { stride: 24, fields: fields.clone() });
-                note_loaded(file, offset, len, &mut left, image);
-                let sorted = sorted_relocations(file, offset, len);
+                let count = (len / RELOCATION).min(left);
+                left -= count;
+                note_loaded(file, offset, count, image);
+                let sorted = RELOCATION * sorted_relocations(file, offset, count);
                 if sorted >= SORTED {
                     image.place(offset, sorted, Rule::Sorted { stride: 24, fields });
                 }
@@ -150,10 +156,9 @@ fn place_sections(file: &[u8], image: &mut Image, code: &Rule) -> Option<()> {
 
 /// Takes note of the pointers that the loader writes because of a table of relocations: those to what is in the image,
 /// relative to where it is loaded.
-fn note_loaded(file: &[u8], offset: u64, len: u64, left: &mut u64, image: &mut Image) {
-    for record in 0..(len / 24).min(*left) {
-        *left -= 1;
-        let at = offset.saturating_add(24 * record);
+fn note_loaded(file: &[u8], offset: u64, count: u64, image: &mut Image) {
+    for record in 0..count {
+        let at = offset.saturating_add(RELOCATION * record);
         let word = |index: u64| u64_at(file, at.saturating_add(8 * index));
         let (Some(place), Some(kind), Some(referent)) = (word(0), word(1), word(2)) else { return };
         if RELATIVE.contains(&kind)
@@ -165,17 +170,17 @@ fn note_loaded(file: &[u8], offset: u64, len: u64, left: &mut u64, image: &mut I
     }
 }
 
-/// Bytes of the relocations at the start of a table that are all of one kind and in the order of their places, as linkers
-/// put those that need no symbol.
-fn sorted_relocations(file: &[u8], offset: u64, len: u64) -> u64 {
+/// How many of the relocations at the start of a table are all of one kind and in the order of their places, as linkers put
+/// those that need no symbol.
+fn sorted_relocations(file: &[u8], offset: u64, count: u64) -> u64 {
     let kind = u64_at(file, offset.saturating_add(8));
     let mut last = 0;
-    for record in 0..len / 24 {
-        let at = offset.saturating_add(24 * record);
+    for record in 0..count {
+        let at = offset.saturating_add(RELOCATION * record);
         match u64_at(file, at) {
             Some(place) if place >= last && u64_at(file, at.saturating_add(8)) == kind => last = place,
-            _ => return 24 * record,
+            _ => return record,
         }
     }
-    len / 24 * 24
+    count
 }

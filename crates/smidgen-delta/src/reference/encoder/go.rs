@@ -15,6 +15,8 @@ use super::{
 
 /// The first bytes of `pclntab`: a magic number, two zeros.
 const MAGIC: [u8; 6] = [0xF1, 0xFF, 0xFF, 0xFF, 0, 0];
+/// So many places that begin like `pclntab` are looked at: each may take a search of the whole file.
+const MAX_HEADS: usize = 8;
 
 /// Words of the module data (`runtime.moduledata`), by ordinal.
 mod module {
@@ -34,14 +36,16 @@ mod module {
 
 /// Gives the ranges of Go's tables their rules.
 pub(super) fn refine(file: &[u8], image: &mut Image) {
-    for at in (0..file.len().saturating_sub(72)).step_by(8) {
-        let head = &file[at..at + 8];
-        if head.starts_with(&MAGIC) && matches!(head[6], 1 | 4) && head[7] == 8 {
-            let mut refined = image.clone();
-            if place_tables(file, at as u64, &mut refined).is_some() {
-                *image = refined;
-                return;
-            }
+    let is_head = |at: &usize| {
+        let head = &file[*at..at + 8];
+        head.starts_with(&MAGIC) && matches!(head[6], 1 | 4) && head[7] == 8
+    };
+    let heads = (0..file.len().saturating_sub(72)).step_by(8).filter(is_head);
+    for at in heads.take(MAX_HEADS) {
+        let mut refined = image.clone();
+        if place_tables(file, at as u64, &mut refined).is_some() {
+            *image = refined;
+            return;
         }
     }
 }
@@ -51,7 +55,8 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
     let functions = header(0)?;
     let [names, units, files, tables, records] = [header(3)?, header(4)?, header(5)?, header(6)?, header(7)?];
     let ordered = names < units && units <= files && files <= tables && tables <= records;
-    if !ordered || records > file.len() as u64 || functions > file.len() as u64 / 8 {
+    let size = file.len() as u64;
+    if !ordered || records > size || functions > size / 8 || start + records + 8 * functions + 4 > size {
         return None;
     }
     let address = image.layout.address(start)?;
@@ -69,7 +74,7 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
     // that is linked in may hold some: they are bytes then.)
     for region in &mut image.regions {
         if let Rule::Words(words) = &mut region.rule {
-            words.base = None;
+            *words = Words { pointers: words.pointers, ..Words::default() };
         }
     }
     let from = |at, base| RecordField { at, holds: Holds::From(base) };
@@ -86,7 +91,7 @@ fn place_tables(file: &[u8], start: u64, image: &mut Image) -> Option<()> {
     image.place(pairs, 8 * functions + 4, rule);
     let first = pairs.checked_add(u32_at(file, pairs + 4)?.into())?;
     let records_end = data(module::RECORDS)?.checked_add(data(module::RECORDS_LEN)?)?;
-    let last = start.checked_add(records_end.checked_sub(address)?)?.min(file.len() as u64);
+    let last = start.checked_add(records_end.checked_sub(address)?)?.min(size);
     let bases = GoBases {
         text,
         names: address.wrapping_add(names),
@@ -159,11 +164,13 @@ mod tests {
                 finder::Finder,
                 region::{Region, Segment},
             },
+            encode_as_they_say,
             ideas::{Idea, Ideas},
         },
         *,
     };
     use crate::old::OldFile;
+    use std::num::NonZeroUsize;
 
     const BASE: u64 = 0x40_0000;
 
@@ -199,7 +206,7 @@ mod tests {
             let file = program(types_end, function_data, type_links);
             let len = file.len() as u64;
             let segment = Segment { offset: 0, len, address: BASE, memory_len: len, code: true };
-            let mut image = Image::new(len, vec![segment]);
+            let mut image = Image::new(len, vec![segment], &[]);
             refine(&file, &mut image);
             let rule = |start: u64, end: u64| {
                 let region = image.regions.iter().find(|region| region.start == start);
@@ -231,7 +238,7 @@ mod tests {
         }
         let len = file.len() as u64;
         let segment = Segment { offset: 0, len, address: BASE, memory_len: len, code: true };
-        let mut image = Image::new(len, vec![segment]);
+        let mut image = Image::new(len, vec![segment], &[]);
         refine(&file, &mut image);
         assert_eq!(image.buckets().map(|(start, buckets)| (start, buckets.len())), Some((5600, 8)));
         let words = |start| {
@@ -266,7 +273,8 @@ mod tests {
             let len = file.len() as u64;
             let segment =
                 |offset, len, code| Segment { offset, len, address: BASE + offset, memory_len: len, code };
-            let mut image = Image::new(len, vec![segment(0, 2048, true), segment(2048, len - 2048, false)]);
+            let segments = vec![segment(0, 2048, true), segment(2048, len - 2048, false)];
+            let mut image = Image::new(len, segments, &[]);
             // What the format's reader says of data.
             image.place(0, len, Rule::Words(Words { pointers: true, ..Words::default() }));
             refine(&file, &mut image);
@@ -291,7 +299,8 @@ mod tests {
         let len = file.len() as u64;
         let segment =
             |offset, len, code| Segment { offset, len, address: BASE + offset, memory_len: len, code };
-        let mut image = Image::new(len, vec![segment(0, 2048, true), segment(2048, len - 2048, false)]);
+        let segments = vec![segment(0, 2048, true), segment(2048, len - 2048, false)];
+        let mut image = Image::new(len, segments, &[]);
         let words = Words { pointers: true, base: Some(BASE), limit: 9000, other: None };
         image.place(0, len, Rule::Words(words));
         refine(&file, &mut image);
@@ -301,6 +310,34 @@ mod tests {
         });
         let bases: Vec<_> = bases.collect();
         assert!(bases.contains(&None) && !bases.contains(&Some(BASE)), "{bases:x?}");
+    }
+
+    /// Once what such words counted up to was left behind, which no patch can say: with checks, the encoder stopped.
+    #[test]
+    fn a_go_program_for_windows_is_encoded_as_one() {
+        let mut file = program(38, 40, Some(44));
+        let len = file.len() as u32;
+        let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, b"MZ");
+        put(0x3C, &[64]);
+        put(64, b"PE\0\0");
+        put(64 + 4, &0x8664_u16.to_le_bytes());
+        put(64 + 6, &[1]);
+        put(64 + 20, &[240]);
+        put(88, &0x20B_u16.to_le_bytes());
+        put(88 + 24, &BASE.to_le_bytes());
+        put(88 + 56, &len.to_le_bytes());
+        put(88 + 60, &512_u32.to_le_bytes());
+        // The one section: bytes in memory, address, bytes in the file, place.
+        let section = [len - 512, 512, len - 512, 512].map(u32::to_le_bytes).concat();
+        put(88 + 240 + 8, &section);
+        let image = Image::of(&file, Ideas::ALL);
+        assert!(image.line_tables.is_some());
+        assert!(image.regions.iter().any(|region| matches!(region.rule, Rule::Words(_))));
+        let mut next = file.clone();
+        next[1500] = 1;
+        let encoded = encode_as_they_say(&file, &next, NonZeroUsize::MIN, Ideas::ALL);
+        assert!(encoded.unwrap().is_some());
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl Ideas {
         ideas.iter().fold(Self::ALL, |Self(left), idea| Self(left & !(1 << *idea as u32)))
     }
 
+    /// Without those that believe what a file says of its structure.
+    pub(super) fn without_structure(self) -> Self {
+        Self(self.0 & Self::without(&[Idea::Formats, Idea::GoTables, Idea::Digests]).0)
+    }
+
     pub(super) fn has(self, idea: Idea) -> bool {
         self.0 & 1 << idea as u32 != 0
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     super::{
         field::{Anchor, Class, Form, Reference},
-        plan::MAX_SEGMENTS,
+        plan::{MAX_REGIONS, MAX_SEGMENTS},
         region::{Buckets, Holds, Layout, Region, Rule, Segment},
     },
     elf, go,
@@ -135,8 +135,8 @@ impl Image {
         }
     }
 
-    /// An image of a file of `size` bytes.
-    pub(super) fn new(size: u64, mut segments: Vec<Segment>) -> Self {
+    /// An image of a file of `size` bytes, whose sections hold instructions at the addresses `code`.
+    pub(super) fn new(size: u64, mut segments: Vec<Segment>, code: &[Range<u64>]) -> Self {
         segments.retain(|segment| segment.memory_len > 0);
         segments.sort_by_key(|segment| segment.address);
         // A file that lies about its segments gets those that can be.
@@ -146,6 +146,8 @@ impl Image {
             end = next.unwrap_or(end);
             next.is_some()
         });
+        segments.truncate(MAX_SEGMENTS);
+        let mut segments = set_code_apart(segments, code);
         segments.truncate(MAX_SEGMENTS);
         for segment in &mut segments {
             segment.len = segment.len.min(size.saturating_sub(segment.offset)).min(segment.memory_len);
@@ -185,10 +187,11 @@ impl Image {
         }
     }
 
-    /// Gives a range of the file a rule; what other regions lie there give way.
+    /// Gives a range of the file a rule; what other regions lie there give way. Once there are as many as a patch can have, nothing
+    /// happens.
     pub(super) fn place(&mut self, start: u64, len: u64, rule: Rule) {
         let end = start.saturating_add(len).min(self.size);
-        if start >= end {
+        if start >= end || self.regions.len() >= MAX_REGIONS {
             return;
         }
         let first = self.regions.partition_point(|region| region.end() <= start);
@@ -222,7 +225,7 @@ impl Image {
 
 /// A segment that may be executed often holds data too, and any small word of them would seem to lead to code. Each of these is
 /// taken for up to three, the second of which goes from its first instruction to its last; sections hold instructions at `code`.
-pub(super) fn set_code_apart(segments: Vec<Segment>, code: &[Range<u64>]) -> Vec<Segment> {
+fn set_code_apart(segments: Vec<Segment>, code: &[Range<u64>]) -> Vec<Segment> {
     let pieces = |segment: Segment| {
         let end = segment.address.saturating_add(segment.memory_len);
         let inside =

@@ -25,9 +25,6 @@ const OFTEN: usize = 4;
 /// Bytes that a shift takes in a patch, about.
 const PRICE: usize = 3;
 
-/// Names are told apart by so many bytes.
-const LONG_NAME: usize = 256;
-
 /// A run of code: the file and the line that it is from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Vote {
@@ -78,8 +75,7 @@ impl<'a> Functions<'a> {
         let record = |index: u64| {
             let record = tables.list + u64::from(u32_at(file, tables.list + ENTRY * index + 4)?);
             let name = names + u64::from(u32_at(file, record + 4)?);
-            let rest = file.get(usize::try_from(name).ok()?..)?;
-            Some((name_at(rest.get(..LONG_NAME).unwrap_or(rest), 0), record))
+            (name <= file.len() as u64).then(|| (name_at(file, name), record))
         };
         let mut records: Vec<_> = (0..tables.functions.into()).filter_map(record).collect();
         records.sort_unstable();

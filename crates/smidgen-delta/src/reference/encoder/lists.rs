@@ -64,6 +64,10 @@ pub(super) fn place(
             left.retain(|pair| !both.iter().any(|both| both.old == pair.old));
         }
         for pair in left {
+            // Two lists of functions would be read as one, which was judged dearer or wrong.
+            if pair.is_of_functions() && chosen.iter().any(Made::is_of_functions) {
+                continue;
+            }
             chosen.extend(judge.best(&[pair])?.into_iter().flatten());
         }
     }
@@ -114,6 +118,11 @@ fn pairs(old: &[PackedList], new: &[PackedList]) -> Vec<Pair> {
 }
 
 impl Made {
+    /// Whether it lists functions.
+    fn is_of_functions(&self) -> bool {
+        matches!(self.packed.packing, Packing::Unwinding(_) | Packing::Starts)
+    }
+
     /// The match that takes the table from `start` on.
     fn taken_from(&self, start: u64) -> Match {
         Match { old_offset: start, new_offset: self.new_offset, len: self.packed.len }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{
     super::region::{Holds, MAX_BASES, RecordField, Rule, Segment, Words},
     chains::{self, Chains},
-    image::{self, Image, ListKind, PackedList},
+    image::{Image, ListKind, PackedList},
     numbers::{text_at, u32_at, u64_at},
 };
 
@@ -17,6 +17,9 @@ const AARCH64: u32 = 0x0100_000C;
 /// Modes of compact unwinding that lead to a record of `__eh_frame`.
 const X86_64_RECORD: u8 = 4;
 const AARCH64_RECORD: u8 = 3;
+
+/// More load commands than any program has.
+const MAX_COMMANDS: u32 = 1024;
 
 /// Load commands.
 mod command {
@@ -45,7 +48,7 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
     };
     let mut commands = Vec::new();
     let mut at = 32;
-    for _ in 0..u32_at(file, 16)? {
+    for _ in 0..u32_at(file, 16)?.min(MAX_COMMANDS) {
         commands.push((u32_at(file, at)?, at));
         at = at.checked_add(u32_at(file, at + 4)?.max(8).into())?;
     }
@@ -65,8 +68,7 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
     let chains = table.map_or_else(Vec::new, |table| chains::read(file, table.into(), &segments));
     // The zero page holds no referent, and small numbers would seem to lead to it.
     segments.retain(|segment| segment.len > 0);
-    let segments = image::set_code_apart(segments, &code_at(file, &commands).unwrap_or_default());
-    let mut image = Image::new(file.len() as u64, segments);
+    let mut image = Image::new(file.len() as u64, segments, &code_at(file, &commands).unwrap_or_default());
     let mut starts = None;
     for (command, at) in commands {
         match command {
@@ -94,8 +96,7 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
 fn code_at(file: &[u8], commands: &[(u32, u64)]) -> Option<Vec<Range<u64>>> {
     let mut found = Vec::new();
     for (_, segment) in commands.iter().filter(|(command, _)| *command == command::SEGMENT) {
-        for index in 0..u64::from(u32_at(file, segment + 64)?) {
-            let at = segment + 72 + 80 * index;
+        for at in sections(file, *segment) {
             let start = u64_at(file, at + 32)?;
             if u32_at(file, at + 64)? & INSTRUCTIONS != 0 {
                 found.push(start..start.saturating_add(u64_at(file, at + 40)?));
@@ -121,6 +122,13 @@ fn find_lists(image: &mut Image, mode: u8, starts: Option<(u32, u32)>) {
     }
 }
 
+/// Where the headers of a segment's sections begin, as far as they lie in its command.
+fn sections(file: &[u8], segment: u64) -> impl Iterator<Item = u64> {
+    let len = u32_at(file, segment + 4).unwrap_or(0);
+    let count = u32_at(file, segment + 64).unwrap_or(0).min(len.saturating_sub(72) / 80);
+    (0..u64::from(count)).map(move |index| segment + 72 + 80 * index)
+}
+
 fn place_sections(
     file: &[u8],
     segment: u64,
@@ -128,13 +136,11 @@ fn place_sections(
     code: &Rule,
     chains: &[Chains],
 ) -> Option<()> {
-    let count = u32_at(file, segment + 64)?;
     let segment_name = text_at(file, segment + 8, 16);
-    if count == 0 {
+    if sections(file, segment).next().is_none() {
         image.name(&segment_name, u64_at(file, segment + 40)?, u64_at(file, segment + 48)?);
     }
-    for index in 0..u64::from(count) {
-        let at = segment + 72 + 80 * index;
+    for at in sections(file, segment) {
         let flags = u32_at(file, at + 64)?;
         if NO_BYTES.contains(&(flags & 0xFF)) {
             continue;

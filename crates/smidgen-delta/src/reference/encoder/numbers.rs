@@ -15,9 +15,13 @@ pub(super) fn u64_at(file: &[u8], at: u64) -> Option<u64> {
     Some(u64::from_le_bytes(*file.get(usize::try_from(at).ok()?..)?.first_chunk()?))
 }
 
-/// A name that ends with a zero.
+/// Bytes of a longer name are not looked at.
+const LONG_NAME: usize = 256;
+
+/// A name that ends with a zero; empty if it begins behind the file.
 pub(super) fn name_at(file: &[u8], at: u64) -> &[u8] {
     let rest = usize::try_from(at).ok().and_then(|at| file.get(at..)).unwrap_or_default();
+    let rest = rest.get(..LONG_NAME).unwrap_or(rest);
     rest.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 

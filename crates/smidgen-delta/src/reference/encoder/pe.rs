@@ -53,7 +53,7 @@ pub(super) fn read(file: &[u8]) -> Option<Image> {
             code: field(36)? & EXECUTE != 0,
         });
     }
-    let mut image = Image::new(file.len() as u64, segments);
+    let mut image = Image::new(file.len() as u64, segments, &[]);
     for index in 0..u64::from(count) {
         let at = optional + u64::from(optional_len) + 40 * index;
         let (offset, len) = (u32_at(file, at + 20)?, u32_at(file, at + 16)?);

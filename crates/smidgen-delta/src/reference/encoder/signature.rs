@@ -50,6 +50,7 @@ impl Signature {
             let paging = Paging { log, end };
             let fits = (MIN_LOG..=MAX_LOG).contains(&log) && u64::from(len) == DIGEST && kind == SHA_256;
             if fits
+                && count > 0
                 && paging.count() <= MAX_PAGES
                 && paging.len() == count * DIGEST
                 && end <= offset
