@@ -5,7 +5,7 @@ use smidgen_delta::{
     Account, ApplyError, Codec, Costs, Limits, Patch, Share,
     diff::{DiffOptions, diff, sections_of},
 };
-use support::{Seeded, program};
+use support::{Seeded, parted_pair, program};
 
 mod support;
 
@@ -96,6 +96,33 @@ fn what_is_no_code_stands_in_a_part_where_more_than_a_little_is_new() {
     assert_eq!(account.parts[0].extra.count, data.raw_size + code.raw_size);
     let over = (data.packed_size + code.packed_size) as f64 - account.parts[0].extra.bits / 8.0;
     assert!((-4.0..3.0).contains(&over), "{over} bytes");
+}
+
+/// All of a run of extra bytes in parts was once booked where the run begins.
+#[test]
+fn no_part_has_more_extra_bytes_than_bytes() {
+    let (old, new) = parted_pair();
+    let size = new.len() as u64;
+    let sections = sections_of(&new);
+    let mut by_section = vec![0];
+    by_section.extend(sections.iter().flat_map(|section| [section.offset, section.offset + section.len]));
+    by_section.retain(|border| *border < size);
+    by_section.dedup();
+    assert!(by_section.len() > 4, "{sections:?}");
+    let patch = patch_of(Codec::Reference, &old, &new);
+    let kinds: Vec<u8> = patch.header().sections.iter().map(|section| section.kind.id()).collect();
+    assert!(kinds.contains(&10) && kinds.contains(&20) && !kinds.contains(&19), "not in parts: {kinds:?}");
+    for borders in [by_section, (0..size).step_by(7).collect()] {
+        let parts = patch.account(&old, &borders).unwrap().unwrap().parts;
+        let ends = borders.iter().skip(1).chain([&size]);
+        for ((part, border), end) in parts.iter().zip(&borders).zip(ends) {
+            assert!(part.extra.count <= end - border, "{} to {end}: {part:?}", border);
+        }
+        let extra: u64 = parts.iter().map(|part| part.extra.count).sum();
+        let inspected = patch.inspect().unwrap();
+        assert_eq!(extra, inspected.extra);
+        assert!(extra > size / 2, "most of it is extra: {extra} of {size}");
+    }
 }
 
 #[test]

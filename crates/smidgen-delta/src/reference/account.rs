@@ -52,6 +52,23 @@ impl<'a> Places<'a> {
         self.costs.get_mut(begun.checked_sub(1)?)
     }
 
+    /// Adds what bytes cost that no match explains, from a place of the new file on: each as much as the others, so
+    /// that parts which end among them share it.
+    fn include_extra(&mut self, offset: u64, extra: Share) {
+        let price = extra.bits / extra.count.max(1) as f64;
+        let (mut offset, mut left) = (offset, extra.count);
+        while left > 0 {
+            let begun = self.borders.partition_point(|border| *border <= offset);
+            let next = self.borders.get(begun).copied().unwrap_or(u64::MAX);
+            let count = next.saturating_sub(offset).clamp(1, left);
+            if let Some(part) = self.at(offset) {
+                part.extra.include(Share { count, bits: price * count as f64 });
+            }
+            offset = offset.saturating_add(count);
+            left = left.saturating_sub(count);
+        }
+    }
+
     /// Adds all of it to `account`.
     fn close(self, account: &mut Account) {
         account.parts.resize(self.borders.len(), Costs::default());
@@ -110,11 +127,11 @@ impl Coder for Ledger<'_> {
         }
         let (offset, count) = match made {
             Made::Layout => return self.layout.include(share(1)),
+            Made::Extra { offset, len } => return self.places.include_extra(offset, share(len)),
             Made::Control { offset } | Made::Reference { offset, .. } | Made::Differing { offset } => {
                 (offset, 1)
             }
             Made::Same { offset } | Made::Rest { offset } => (offset, 0),
-            Made::Extra { offset, len } => (offset, len),
         };
         let Some(part) = self.places.at(offset) else {
             return;
@@ -136,6 +153,7 @@ pub(crate) struct PartLedger<'a> {
     /// Bits, by section.
     prices: [f64; Part::SECTIONS.len()],
     places: Places<'a>,
+    /// Where the next byte stands in the new file.
     offset: u64,
 }
 
@@ -157,9 +175,8 @@ impl<'a> PartLedger<'a> {
 
     fn book(&mut self, part: Part, count: u64) {
         let price = self.prices.get(part.index()).copied().unwrap_or(0.0);
-        if let Some(costs) = self.places.at(self.offset) {
-            costs.extra.include(Share { count, bits: price * count as f64 });
-        }
+        self.places.include_extra(self.offset, Share { count, bits: price * count as f64 });
+        self.offset = self.offset.saturating_add(count);
     }
 }
 
