@@ -28,8 +28,8 @@ impl Share {
 pub struct Costs {
     /// Matches that begin in it: where its bytes come from.
     pub controls: Share,
-    /// References whose new value was foreseen. Where one bit says of a whole stretch that what may rest does, its price
-    /// stands here, and the references that rest are not counted.
+    /// References whose new value was foreseen. Where one bit says of a whole stretch that what may rest does, its
+    /// price stands here, and the references that rest are not counted; [`Account::resting`] has such bits alone.
     pub predicted: Share,
     /// References whose new value was not.
     pub mispredicted: Share,
@@ -79,4 +79,7 @@ pub struct Account {
     pub parts: Vec<Costs>,
     /// What references cost, by class; classes without any are left out.
     pub classes: Vec<ClassCosts>,
+    /// Stretches of matches of which is said whether what may rest in them does. Such bits are of no class; in the
+    /// parts they stand among what is predicted.
+    pub resting: Share,
 }

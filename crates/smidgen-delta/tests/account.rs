@@ -49,10 +49,12 @@ fn what_the_parts_cost_is_what_the_sections_take() {
         }
         let of_classes: f64 =
             account.classes.iter().map(|class| class.predicted.bits + class.mispredicted.bits).sum();
-        // What is left is a well-predicted bit for each stretch of a match: whether all of it rests.
-        let resting = by_stream(&account)[1] - of_classes;
+        // By class and by place they are the same: what is of no class are the bits of stretches that may rest.
+        let left = by_stream(&account)[1] - of_classes - account.resting.bits;
+        assert!(left.abs() < 0.01, "{left} bits");
         let stretches = patch.inspect().unwrap().controls + new.len() as u64 / (16 << 10);
-        assert!((-0.01..2.0 * stretches as f64).contains(&resting), "{resting} bits");
+        assert!((1..=stretches).contains(&account.resting.count), "{:?}", account.resting);
+        assert!(account.resting.bits < 2.0 * stretches as f64, "{:?}", account.resting);
         let count =
             |share: fn(&Costs) -> Share| -> u64 { account.parts.iter().map(|part| share(part).count).sum() };
         let [plan, references, _, extra] = patch.header().sections[..] else { panic!("four sections") };

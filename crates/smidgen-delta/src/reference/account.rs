@@ -83,6 +83,7 @@ pub(crate) struct Ledger<'a> {
     places: Places<'a>,
     /// By class: predicted, mispredicted.
     classes: Vec<[Share; 2]>,
+    resting: Share,
     spent: f64,
 }
 
@@ -90,12 +91,14 @@ impl<'a> Ledger<'a> {
     /// An empty ledger; parts of the new file begin at `borders`.
     pub(crate) fn new(decoder: Decoder<'a>, borders: &'a [u64]) -> Self {
         let classes = vec![<[Share; 2]>::default(); Class::COUNT];
-        Self { decoder, layout: Share::default(), places: Places::new(borders), classes, spent: 0.0 }
+        let (layout, resting) = <(Share, Share)>::default();
+        Self { decoder, layout, places: Places::new(borders), classes, resting, spent: 0.0 }
     }
 
     /// Adds what was booked to `account` and gives the decoder back.
     pub(crate) fn close(self, account: &mut Account) -> Decoder<'a> {
         account.layout.include(self.layout);
+        account.resting.include(self.resting);
         self.places.close(account);
         for (index, [predicted, mispredicted]) in self.classes.into_iter().enumerate() {
             if predicted.count.saturating_add(mispredicted.count) > 0 {
@@ -124,6 +127,9 @@ impl Coder for Ledger<'_> {
             && let Some([predicted, mispredicted]) = self.classes.get_mut(class.index())
         {
             if right { predicted } else { mispredicted }.include(share(1));
+        }
+        if let Made::Rest { .. } = made {
+            self.resting.include(share(1));
         }
         let (offset, count) = match made {
             Made::Layout => return self.layout.include(share(1)),
