@@ -83,7 +83,9 @@ pub enum ParseError {
         expected: &'static str,
     },
     /// A number above the caller's limit.
-    #[error("{field} is {found}, the limit is {limit}; raise the limit or update by full copy")]
+    #[error(
+        "{field} is {found}, the limit is {limit}; fetch the patch again in case it is damaged, or update by full copy"
+    )]
     LimitExceeded {
         /// Which number.
         field: &'static str,

@@ -85,6 +85,27 @@ fn leaves_nothing_behind_when_the_patch_is_damaged() {
     }
 }
 
+/// It once advised to raise a limit, for which no command has an option.
+#[test]
+fn advises_what_can_be_done_when_the_number_of_sections_is_damaged() {
+    let dir = folder_with_builds();
+    smidgen(dir.path(), "diff old new patch --codec reference").ends(0);
+    let path = dir.path().join("patch");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // Magic, version, codec and window, two sizes of three bytes, two digests.
+    let at = 4 + 3 + 2 * 3 + 2 * 32;
+    assert_eq!(bytes[at], 4);
+    bytes[at] = 100;
+    std::fs::write(&path, bytes).unwrap();
+    for words in ["apply old patch made --json", "inspect patch --json"] {
+        let run = smidgen(dir.path(), words).ends(1);
+        assert_eq!(run.error_code(), "limit_exceeded", "{words}");
+        let told = run.json()["error"]["causes"][0].as_str().unwrap().to_owned();
+        assert!(told.contains("section count is 100") && told.contains("fetch the patch again"), "{told}");
+        assert!(!told.contains("raise"), "{told}");
+    }
+}
+
 #[test]
 fn names_the_old_file_that_the_patch_is_not_for() {
     let dir = folder_with_builds();
