@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod exit;
 mod failure;
+mod input;
 mod key_folder;
 mod logging;
 mod new_file;

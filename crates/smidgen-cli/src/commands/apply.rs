@@ -1,16 +1,15 @@
 //! `smidgen apply`: makes the new file from the old one and a patch.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 use smidgen_client::storage::ReadFile;
-use smidgen_client::{Disk, Storage as _};
-use smidgen_delta::{Limits, Patch};
+use smidgen_delta::{Limits, MAGIC, Patch};
 
 use crate::exit::Exit;
-use crate::failure::Problem;
+use crate::input::{self, open};
 use crate::new_file::NewFile;
 use crate::quantity::bytes;
 use crate::screen::Screen;
@@ -61,6 +60,7 @@ impl Apply {
 
     fn apply(&self) -> Result<Report> {
         let raw = open(&self.patch)?;
+        refuse_what_is_no_patch(&*raw)?;
         let patch = Patch::open(&*raw, &Limits::default())?;
         let old = open(&self.old)?;
         let permissions = std::fs::metadata(&self.old)?.permissions();
@@ -77,13 +77,13 @@ impl Apply {
     }
 }
 
-/// Opens a file for positioned reads, so that memory stays within what the patch promises.
-pub(super) fn open(path: &Path) -> Result<Box<dyn ReadFile>> {
-    let context = || format!("failed to read {}", path.display());
-    if !std::fs::metadata(path).with_context(context)?.is_file() {
-        let message =
-            format!("{} is not a regular file, and only such can be read at any place", path.display());
-        return Err(Problem::new(Exit::Usage, "not_a_file", message).into());
+/// What does not begin as a patch was never one: another file was given, and none is damaged.
+fn refuse_what_is_no_patch(raw: &dyn ReadFile) -> Result<()> {
+    let size = usize::try_from(raw.size()).unwrap_or(usize::MAX);
+    let mut start = vec![0; size.min(input::START)];
+    raw.read_exact_at(&mut start, 0).context("failed to read the patch")?;
+    if start.starts_with(&MAGIC) {
+        return Ok(());
     }
-    Disk.open(path).with_context(context)
+    Err(input::unknown(&start, "a patch, which begins with \"smdg\""))
 }

@@ -1,7 +1,7 @@
 //! `smidgen diff`: makes a patch from two files.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{io, thread};
 
 use anyhow::{Context as _, Result};
@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use smidgen_delta::diff::{CodecChoice, DiffOptions, diff};
 use smidgen_delta::{Codec, Limits, Patch};
-use smidgen_server::mapped::Frozen;
 
 use crate::exit::Exit;
+use crate::input::freeze;
 use crate::new_file::NewFile;
 use crate::progress;
 use crate::quantity::{bytes, percent};
@@ -124,8 +124,4 @@ impl Diff {
             apply_memory: header.apply_memory(),
         })
     }
-}
-
-fn freeze(path: &Path) -> Result<Frozen> {
-    Frozen::copy_of(path, None).with_context(|| format!("failed to read {}", path.display()))
 }

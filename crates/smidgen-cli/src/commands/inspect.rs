@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
-use smidgen_server::mapped::Frozen;
 
 use crate::exit::Exit;
 use crate::failure::Problem;
+use crate::input::{self, freeze};
 use crate::new_file::NewFile;
 use crate::screen::Screen;
 
@@ -66,37 +66,29 @@ impl Inspect {
     }
 
     fn inspect(&self) -> Result<Report> {
-        let raw = Frozen::copy_of(&self.file, None)?;
+        let raw = freeze(&self.file)?;
         if raw.starts_with(&smidgen_delta::MAGIC) {
             return self.inspect_patch(&raw).map(Report::Patch);
         }
+        if !raw.trim_ascii_start().starts_with(b"{") {
+            let expected = "a patch, which begins with \"smdg\", or signed metadata (JSON with \"signed\" and \
+                            \"signatures\")";
+            return Err(input::unknown(&raw, expected));
+        }
         if self.old.is_some() {
-            let message = "only patches have an old file: leave --old out";
+            let message = "this is metadata, and only patches have an old file: leave --old out";
             return Err(Problem::new(Exit::Usage, "not_a_patch", message).into());
         }
-        if raw.trim_ascii_start().starts_with(b"{") {
-            return metadata::Report::of(&raw).map(Report::Metadata);
-        }
-        let start: String = raw.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        Err(Problem::new(
-            Exit::Failed,
-            "unknown_file",
-            format!(
-                "found a file that starts with {start:?}, expected a patch (\"736d6467\") or signed metadata \
-                 (JSON with \"signed\" and \"signatures\"); check which file was given"
-            ),
-        )
-        .into())
+        metadata::Report::of(&raw).map(Report::Metadata)
     }
+
     fn inspect_patch(&self, raw: &[u8]) -> Result<patch::Report> {
         let mut report = patch::Report::of(raw)?;
         let Some(old) = &self.old else {
             return Ok(report);
         };
-        let read = |path: &PathBuf| {
-            Frozen::copy_of(path, None).with_context(|| format!("failed to read {}", path.display()))
-        };
-        let (old_bytes, new_bytes) = (read(old)?, self.new.as_ref().map(read).transpose()?);
+        let old_bytes = freeze(old)?;
+        let new_bytes = self.new.as_deref().map(freeze).transpose()?;
         let account = report.account_for(raw, &old_bytes, new_bytes.as_deref())?;
         if let Some(path) = &self.picture {
             let inputs: Vec<&Path> =

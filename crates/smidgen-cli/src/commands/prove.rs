@@ -10,8 +10,8 @@ use clap::Args;
 use smidgen_delta::{Limits, Patch};
 use smidgen_server::proof::{Effort, Prover};
 
-use super::apply::open;
 use crate::exit::Exit;
+use crate::input::open;
 
 const EXAMPLES: &str = "\
 What is written has been checked only when the command ends without an error.
