@@ -166,6 +166,26 @@ fn inspects_a_patch() {
     assert_eq!(report["kind"], "patch");
     assert_eq!(report["codec"], "classic");
     assert_eq!(report["new_size"], build(1).len());
+    assert_eq!(
+        report["add"].as_u64(),
+        Some(report["add_zero"].as_u64().unwrap() + report["add_non_zero"].as_u64().unwrap())
+    );
+}
+
+/// Bytes that are corrected were said to be taken over as they were, and none to be changed.
+#[test]
+fn does_not_say_of_a_reference_patch_that_no_byte_changes() {
+    let dir = folder_with_builds();
+    smidgen(dir.path(), "diff old new patch --codec reference").ends(0);
+    let text = smidgen(dir.path(), "inspect patch").ends(0).stdout;
+    assert!(text.contains("= taken over, corrected where it differs"), "{text}");
+    assert!(!text.contains("as it was") && !text.contains("byte changed"), "{text}");
+    for words in ["inspect patch --json", "inspect patch --old old --json"] {
+        let report = smidgen(dir.path(), words).ends(0).json();
+        assert!(report["add_zero"].is_null() && report["add_non_zero"].is_null(), "{report}");
+        let sum = report["add"].as_u64().unwrap() + report["extra"].as_u64().unwrap();
+        assert_eq!(report["new_size"], sum);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde::Serialize;
-use smidgen_delta::{Limits, Patch};
+use smidgen_delta::{Codec, Limits, Patch};
 
 use super::account;
 use crate::quantity::{bytes, exact, percent, table};
@@ -23,8 +23,11 @@ pub(super) struct Report {
     apply_memory: u64,
     sections: Vec<Section>,
     controls: u64,
-    add_zero: u64,
-    add_non_zero: u64,
+    /// Bytes taken over from the old file, changed ones included.
+    add: u64,
+    /// Of these, as they were and changed; unknown where what changes stands only beside the old file.
+    add_zero: Option<u64>,
+    add_non_zero: Option<u64>,
     extra: u64,
     seeks_back: u64,
     seeks_forward: u64,
@@ -44,6 +47,7 @@ impl Report {
     pub(super) fn of(raw: &[u8]) -> Result<Self> {
         let patch = Patch::open(raw, &Limits::default())?;
         let (header, inspection) = (patch.header(), patch.inspect()?);
+        let is_told = header.codec != Codec::Reference;
         Ok(Self {
             version: header.version,
             codec: header.codec.to_string(),
@@ -64,8 +68,9 @@ impl Report {
                 })
                 .collect(),
             controls: inspection.controls,
-            add_zero: inspection.add_zero,
-            add_non_zero: inspection.add_non_zero,
+            add: inspection.add_zero.saturating_add(inspection.add_non_zero),
+            add_zero: is_told.then_some(inspection.add_zero),
+            add_non_zero: is_told.then_some(inspection.add_non_zero),
             extra: inspection.extra,
             seeks_back: inspection.seeks_back,
             seeks_forward: inspection.seeks_forward,
@@ -101,17 +106,23 @@ impl Report {
                 percent(section.packed_size, self.patch_size),
             ]
         }));
-        let share = |sign: &str, what: &str, part| {
-            vec![format!("{sign} {what}"), exact(part), percent(part, self.new_size)]
+        let mut parts = match (self.add_zero, self.add_non_zero) {
+            (Some(same), Some(changed)) => {
+                vec![('=', "taken over as it was", same), ('~', "taken over, byte changed", changed)]
+            }
+            _ => vec![('=', "taken over, corrected where it differs", self.add)],
         };
-        let shares = table(&[
-            share("=", "taken over as it was", self.add_zero),
-            share("~", "taken over, byte changed", self.add_non_zero),
-            share("+", "sent", self.extra),
-        ]);
+        parts.push(('+', "sent", self.extra));
+        let shares: Vec<Vec<String>> = parts
+            .iter()
+            .map(|&(sign, what, part)| {
+                vec![format!("{sign} {what}"), exact(part), percent(part, self.new_size)]
+            })
+            .collect();
+        let widths: Vec<(char, u64)> = parts.iter().map(|&(sign, _, part)| (sign, part)).collect();
         format!(
             "patch: container version {}, codec {}, {} bytes ({} of the new file)\n\n{promise}\n{}\n\
-             new file, by where its bytes come from\n\n  [{}]\n\n{shares}\n\
+             new file, by where its bytes come from\n\n  [{}]\n\n{}\n\
              {} controls; {} seeks back, {} forward, over {} in all\n\
              applying needs up to {} of memory (window of 2^{} bytes)\n",
             self.version,
@@ -119,7 +130,8 @@ impl Report {
             exact(self.patch_size),
             percent(self.patch_size, self.new_size),
             table(&sections),
-            picture(&[('=', self.add_zero), ('~', self.add_non_zero), ('+', self.extra)]),
+            picture(&widths),
+            table(&shares),
             exact(self.controls),
             exact(self.seeks_back),
             exact(self.seeks_forward),
@@ -171,8 +183,9 @@ mod tests {
                 .map(|(kind, raw_size, packed_size)| Section { kind: kind.into(), raw_size, packed_size })
                 .into(),
             controls: 1_500,
-            add_zero: 11_400_000,
-            add_non_zero: 130_000,
+            add: 11_530_000,
+            add_zero: Some(11_400_000),
+            add_non_zero: Some(130_000),
             extra: 70_000,
             seeks_back: 700,
             seeks_forward: 799,
