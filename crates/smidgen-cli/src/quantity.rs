@@ -12,6 +12,16 @@ pub(crate) fn exact(count: u64) -> String {
     HumanCount(count).to_string()
 }
 
+/// Every digit, and what is counted: "1 control", "1,500 controls".
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", exact(count), if count == 1 { "" } else { "s" })
+}
+
+/// Every digit of what may be less than nothing: "-3".
+pub(crate) fn signed(count: i64) -> String {
+    format!("{}{}", if count < 0 { "-" } else { "" }, exact(count.unsigned_abs()))
+}
+
 /// How much of `whole` is `part`, with as many digits as tell small shares apart: "0.41 %".
 pub(crate) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
@@ -76,6 +86,12 @@ mod tests {
         assert_eq!(percent(7, 0), "-");
         assert_eq!(percent(999_999, 1_000_000), "99.9 %");
         assert_eq!(percent(9, 7), "128.6 %");
+    }
+
+    #[test]
+    fn one_is_not_many_and_less_than_nothing_is_told() {
+        assert_eq!([0, 1, 1500].map(|count| counted(count, "seek")), ["0 seeks", "1 seek", "1,500 seeks"]);
+        assert_eq!([-1234, 0, 7].map(signed), ["-1,234", "0", "7"]);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(crate) struct Inspect {
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Report {
-    Patch(patch::Report),
+    Patch(Box<patch::Report>),
     Metadata(metadata::Report),
 }
 
@@ -68,7 +68,7 @@ impl Inspect {
     fn inspect(&self) -> Result<Report> {
         let raw = freeze(&self.file)?;
         if raw.starts_with(&smidgen_delta::MAGIC) {
-            return self.inspect_patch(&raw).map(Report::Patch);
+            return self.inspect_patch(&raw).map(|report| Report::Patch(Box::new(report)));
         }
         if !raw.trim_ascii_start().starts_with(b"{") {
             let expected = "a patch, which begins with \"smdg\", or signed metadata (JSON with \"signed\" and \

@@ -248,6 +248,25 @@ fn reads_only_regular_files() {
     assert_eq!(names(dir.path()), ["new", "old", "patch", "pipe"]);
 }
 
+/// What a column of the table below `title` adds up to, after making sure that its line "all" says the same.
+fn added_up(text: &str, title: &str, column: &str) -> i64 {
+    let mut lines = text.lines().skip_while(|line| !line.starts_with(title));
+    let titles = lines.next().unwrap();
+    let end = titles.find(column).unwrap() + column.trim_end().len();
+    let number = |line: &str| -> i64 {
+        line[..end].split_whitespace().last().unwrap().replace(',', "").parse().unwrap()
+    };
+    let mut sum = 0;
+    for line in lines {
+        if line.starts_with("  all ") {
+            assert_eq!(number(line), sum, "{text}");
+            return sum;
+        }
+        sum += number(line);
+    }
+    panic!("no line \"all\": {text}");
+}
+
 /// Every byte of the patch is somebody's; what a section costs stands in the text, the document and the picture.
 #[test]
 fn says_where_the_bytes_of_a_patch_go() {
@@ -263,13 +282,18 @@ fn says_where_the_bytes_of_a_patch_go() {
     let parts = ["controls", "predicted", "mispredicted", "differing", "extra"];
     let sum: f64 = parts.map(|part| bytes(&sections[0][part]["bytes"])).iter().sum();
     assert!((sum - bytes(&sections[0]["bytes"])).abs() < 0.1, "{account}");
-    let all = sum + bytes(&account["header"]) + bytes(&account["layout"]);
-    assert!((all - bytes(&report["patch_size"])).abs() < 8.0, "{all}: {report}");
+    let around = ["header", "layout", "rounding"].map(|part| bytes(&account[part]));
+    assert!(around[2].abs() < 8.0, "{account}");
+    let all = sum + around.iter().sum::<f64>();
+    assert!((all - bytes(&report["patch_size"])).abs() < 0.1, "{all}: {report}");
     let svg = std::fs::read_to_string(dir.path().join("picture.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("(whole file)"), "{svg}");
 
     let text = smidgen(dir.path(), "inspect patch --old old --new new").ends(0).stdout;
     assert!(text.contains("where the bytes of the patch go"), "{text}");
+    let patch_size = report["patch_size"].as_i64().unwrap();
+    assert_eq!(added_up(&text, "  new file ", " all "), patch_size, "{text}");
+    assert_eq!(added_up(&text, "  stream ", " packed "), patch_size, "{text}");
     for (words, exit, code) in [
         ("inspect patch --old new", 6, "old_differs"),
         ("inspect patch --old old --new old", 6, "new_differs"),

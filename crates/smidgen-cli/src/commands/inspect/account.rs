@@ -8,7 +8,7 @@ use smidgen_delta::{ClassCosts, Costs, Digest, Patch, Share};
 use super::picture;
 use crate::exit::Exit;
 use crate::failure::Problem;
-use crate::quantity::{exact, percent, table};
+use crate::quantity::{exact, percent, signed, table};
 
 /// Columns of the picture: the new file is cut into so many equal pieces.
 const COLUMNS: u64 = 300;
@@ -26,8 +26,13 @@ pub(super) struct Report {
     layout: f64,
     /// By place; what lies between the named ones comes last.
     sections: Vec<Section>,
+    /// What ends the streams, and belongs to nothing; less than nothing where zeros at their ends are not written.
+    #[serde(serialize_with = "in_bytes")]
+    rounding: f64,
     /// References by class, the dearest first.
     classes: Vec<Class>,
+    /// Stretches of which is said whether they rest: predicted, and of no class.
+    resting: Cost,
     #[serde(skip)]
     columns: Vec<Costs>,
     #[serde(skip)]
@@ -74,12 +79,20 @@ struct Class {
 
 /// To a hundredth: what is below it nobody pays.
 fn in_bytes<S: Serializer>(bytes: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((bytes * 100.0).round() / 100.0)
+    // A sum with zero has no sign of its own.
+    serializer.serialize_f64((bytes * 100.0).round() / 100.0 + 0.0)
 }
 
 impl From<Share> for Cost {
     fn from(share: Share) -> Self {
         Self { count: share.count, bytes: share.bytes() }
+    }
+}
+
+impl Cost {
+    fn include(&mut self, other: &Self) {
+        self.count += other.count;
+        self.bytes += other.bytes;
     }
 }
 
@@ -164,11 +177,15 @@ impl Report {
         sections.push(rest);
         let mut classes: Vec<Class> = account.classes.into_iter().map(Class::from).collect();
         classes.sort_by(|a, b| b.bytes().total_cmp(&a.bytes()));
+        let (header_size, layout) = (header.encoded_len() as u64, account.layout.bytes());
+        let told: f64 = sections.iter().map(|section| section.bytes).sum();
         Ok(Self {
-            header: header.encoded_len() as u64,
-            layout: account.layout.bytes(),
+            header: header_size,
+            layout,
+            rounding: patch_size as f64 - header_size as f64 - layout - told,
             sections,
             classes,
+            resting: account.resting.into(),
             columns,
             sizes: Sizes { patch: patch_size, new: header.new_size },
         })
@@ -187,27 +204,32 @@ impl Report {
             "of the patch",
         ];
         let mut rows = vec![titles.map(str::to_owned).to_vec()];
-        let mut all = Costs::default();
+        let (mut all, mut shown) = (Costs::default(), 0);
         for section in &self.sections {
             all.include(&section.costs);
             if section.bytes >= 0.5 {
                 rows.push(self.row(label(section), exact(section.size), &section.costs));
+                shown += whole(section.bytes);
             }
         }
-        let rest = |what: &str, bytes: f64| {
+        let rest = |what: &str, bytes: i64| {
+            let share = percent(bytes.unsigned_abs(), self.sizes.patch);
+            let sign = if bytes < 0 { "-" } else { "" };
             let mut row = vec![String::new(); titles.len()];
             row[0] = what.to_owned();
-            (row[7], row[8]) = (exact(whole(bytes)), percent(whole(bytes), self.sizes.patch));
+            (row[7], row[8]) = (signed(bytes), format!("{sign}{share}"));
             row
         };
-        rows.push(rest("(layouts and regions)", self.layout));
-        rows.push(rest("(header)", self.header as f64));
+        let (layout, header) = (whole(self.layout), self.header);
+        rows.push(rest("(layouts and regions)", layout as i64));
+        rows.push(rest("(header)", header as i64));
+        // Of the column as it is shown, so that it adds up.
+        rows.push(rest("(rounding)", self.sizes.patch as i64 - (shown + layout + header) as i64));
         let mut sum = self.row("all".to_owned(), exact(self.sizes.new), &all);
-        let bytes = all.bits() / 8.0 + self.layout + self.header as f64;
-        (sum[7], sum[8]) = (exact(whole(bytes)), percent(whole(bytes), self.sizes.patch));
+        (sum[7], sum[8]) = (exact(self.sizes.patch), percent(self.sizes.patch, self.sizes.patch));
         rows.push(sum);
         let mut text = format!("\nwhere the bytes of the patch go\n\n{}", table(&rows));
-        if !self.classes.is_empty() {
+        if !self.classes.is_empty() || self.resting.count > 0 {
             text.push_str(&format!("\nreferences in matches, by class\n\n{}", table(&self.class_rows())));
         }
         text
@@ -225,16 +247,26 @@ impl Report {
     fn class_rows(&self) -> Vec<Vec<String>> {
         let titles = ["class", "count", "mispredicted", "bytes for predicted", "bytes for mispredicted"];
         let mut rows = vec![titles.map(str::to_owned).to_vec()];
-        rows.extend(self.classes.iter().map(|class| {
-            let count = class.predicted.count + class.mispredicted.count;
+        let row = |name: &str, [predicted, mispredicted]: [&Cost; 2]| {
+            let count = predicted.count + mispredicted.count;
             vec![
-                class.class.to_owned(),
+                name.to_owned(),
                 exact(count),
-                percent(class.mispredicted.count, count),
-                exact(whole(class.predicted.bytes)),
-                exact(whole(class.mispredicted.bytes)),
+                percent(mispredicted.count, count),
+                exact(whole(predicted.bytes)),
+                exact(whole(mispredicted.bytes)),
             ]
-        }));
+        };
+        let mut all = [Cost { count: 0, bytes: self.resting.bytes }, Cost { count: 0, bytes: 0.0 }];
+        for class in &self.classes {
+            let costs = [&class.predicted, &class.mispredicted];
+            all.iter_mut().zip(costs).for_each(|(sum, cost)| sum.include(cost));
+            rows.push(row(class.class, costs));
+        }
+        // Stretches are no references, and not counted with them.
+        let resting = [String::new(), String::new(), exact(whole(self.resting.bytes))];
+        rows.push(["(stretches that may rest)".to_owned()].into_iter().chain(resting).collect());
+        rows.push(row("all", all.each_ref()));
         rows
     }
 
@@ -250,7 +282,7 @@ impl Report {
         picture::draw(&picture::Subject {
             patch_size: self.sizes.patch,
             new_size: self.sizes.new,
-            around: self.header as f64 + self.layout,
+            around: self.header as f64 + self.layout + self.rounding,
             sections: sections.collect(),
             columns: &self.columns,
         })
@@ -338,6 +370,7 @@ mod tests {
         let report = Report {
             header: 107,
             layout: 189.256,
+            rounding: 0.33,
             sections: vec![
                 Section::new(".text".to_owned(), 4096, 5_900_000, costs(3000.0)),
                 Section::new(String::new(), 5_904_096, 12_000, costs(2.0)),
@@ -345,6 +378,7 @@ mod tests {
                 Section::new(BETWEEN.to_owned(), 0, 4596, costs(11.0)),
             ],
             classes: vec![class("call", 500.0), class("pointer", 4.0)],
+            resting: share(1200, 12.0).into(),
             columns: Vec::new(),
             sizes: Sizes { patch: 33_741, new: 5_921_192 },
         };

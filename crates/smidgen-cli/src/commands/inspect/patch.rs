@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use serde::Serialize;
-use smidgen_delta::{Codec, Limits, Patch};
+use smidgen_delta::{Codec, Limits, Patch, SectionKind};
 
 use super::account;
-use crate::quantity::{bytes, exact, percent, table};
+use crate::quantity::{bytes, counted, exact, percent, table};
 
 /// Characters of the picture.
 const PICTURE_WIDTH: u64 = 64;
@@ -21,6 +21,8 @@ pub(super) struct Report {
     new_digest: String,
     window_log: u8,
     apply_memory: u64,
+    /// Bytes of header and section table.
+    header_size: u64,
     sections: Vec<Section>,
     controls: u64,
     /// Bytes taken over from the old file, changed ones included.
@@ -41,6 +43,9 @@ struct Section {
     kind: String,
     raw_size: u64,
     packed_size: u64,
+    /// Whether the raw size counts bytes.
+    #[serde(skip)]
+    is_bytes: bool,
 }
 
 impl Report {
@@ -58,6 +63,7 @@ impl Report {
             new_digest: header.new_digest.to_string(),
             window_log: header.window_log,
             apply_memory: header.apply_memory(),
+            header_size: header.encoded_len() as u64,
             sections: header
                 .sections
                 .iter()
@@ -65,6 +71,7 @@ impl Report {
                     kind: section.kind.to_string(),
                     raw_size: section.raw_size,
                     packed_size: section.packed_size,
+                    is_bytes: !matches!(section.kind, SectionKind::Plan | SectionKind::References),
                 })
                 .collect(),
             controls: inspection.controls,
@@ -95,17 +102,6 @@ impl Report {
             vec!["old".into(), exact(self.old_size), self.old_digest.clone()],
             vec!["new".into(), exact(self.new_size), self.new_digest.clone()],
         ]);
-        let mut sections =
-            vec![["section", "raw", "packed", "packed/raw", "of the patch"].map(str::to_owned).to_vec()];
-        sections.extend(self.sections.iter().map(|section| {
-            vec![
-                section.kind.clone(),
-                exact(section.raw_size),
-                exact(section.packed_size),
-                percent(section.packed_size, section.raw_size),
-                percent(section.packed_size, self.patch_size),
-            ]
-        }));
         let mut parts = match (self.add_zero, self.add_non_zero) {
             (Some(same), Some(changed)) => {
                 vec![('=', "taken over as it was", same), ('~', "taken over, byte changed", changed)]
@@ -123,22 +119,42 @@ impl Report {
         format!(
             "patch: container version {}, codec {}, {} bytes ({} of the new file)\n\n{promise}\n{}\n\
              new file, by where its bytes come from\n\n  [{}]\n\n{}\n\
-             {} controls; {} seeks back, {} forward, over {} in all\n\
+             {}; {} back, {} forward, over {} in all\n\
              applying needs up to {} of memory (window of 2^{} bytes)\n",
             self.version,
             self.codec,
             exact(self.patch_size),
             percent(self.patch_size, self.new_size),
-            table(&sections),
+            table(&self.streams()),
             picture(&widths),
             table(&shares),
-            exact(self.controls),
-            exact(self.seeks_back),
+            counted(self.controls, "control"),
+            counted(self.seeks_back, "seek"),
             exact(self.seeks_forward),
             bytes(self.seek_distance),
             bytes(self.apply_memory),
             self.window_log,
         ) + &self.account.as_ref().map(account::Report::text).unwrap_or_default()
+    }
+
+    /// The sections of the patch, called streams here: sections are also what the new file has.
+    fn streams(&self) -> Vec<Vec<String>> {
+        let titles = ["stream", "raw", "packed", "packed/raw", "of the patch"];
+        let share = |packed_size| percent(packed_size, self.patch_size);
+        let mut rows = vec![titles.map(str::to_owned).to_vec()];
+        rows.extend(self.sections.iter().map(|section| {
+            let (raw, ratio) = if section.is_bytes {
+                (exact(section.raw_size), percent(section.packed_size, section.raw_size))
+            } else {
+                ("-".to_owned(), "-".to_owned())
+            };
+            vec![section.kind.clone(), raw, exact(section.packed_size), ratio, share(section.packed_size)]
+        }));
+        for (what, size) in [("(header)", self.header_size), ("all", self.patch_size)] {
+            let (raw, ratio) = (String::new(), String::new());
+            rows.push(vec![what.to_owned(), raw, exact(size), ratio, share(size)]);
+        }
+        rows
     }
 }
 
@@ -172,15 +188,21 @@ mod tests {
         let report = Report {
             version: 1,
             codec: "classic".into(),
-            patch_size: 45_678,
+            patch_size: 45_292,
             old_size: 11_534_336,
             new_size: 11_600_000,
             old_digest: "0a".repeat(32),
             new_digest: "9c".repeat(32),
             window_log: 23,
             apply_memory: 9_000_000,
+            header_size: 92,
             sections: [("add lens", 3_000, 1_200), ("add runs", 60_000, 14_000), ("extra", 70_000, 30_000)]
-                .map(|(kind, raw_size, packed_size)| Section { kind: kind.into(), raw_size, packed_size })
+                .map(|(kind, raw_size, packed_size)| Section {
+                    kind: kind.into(),
+                    raw_size,
+                    packed_size,
+                    is_bytes: true,
+                })
                 .into(),
             controls: 1_500,
             add: 11_530_000,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use smidgen_delta::{Costs, Share};
 
-use crate::quantity::{bytes, exact, percent};
+use crate::quantity::{bytes, counted, exact, percent};
 
 /// What is drawn.
 pub(super) struct Subject<'a> {
@@ -186,13 +186,13 @@ fn draw_rows(svg: &mut String, subject: &Subject<'_>, rows: &[&Section], rest: &
         y += ROW;
     }
     let others: f64 = rest.iter().map(|section| section.costs.bits() / 8.0).sum();
+    let around = counted(subject.around.round() as u64, "byte");
     let said = if rest.is_empty() {
-        format!("header, layouts and regions: {} bytes", exact(subject.around.round() as u64))
+        format!("header, layouts, regions and rounding: {around}")
     } else {
         format!(
-            "header, layouts and regions: {} bytes; {} more sections: {}",
-            exact(subject.around.round() as u64),
-            rest.len(),
+            "header, layouts, regions and rounding: {around}; {}: {}",
+            counted(rest.len() as u64, "more section"),
             exact(others.round() as u64)
         )
     };
