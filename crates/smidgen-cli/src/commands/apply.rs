@@ -29,7 +29,7 @@ pub(crate) struct Apply {
     old: PathBuf,
     /// The patch.
     patch: PathBuf,
-    /// Where the new file goes.
+    /// Where the new file goes; a file that is there is replaced.
     new: PathBuf,
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Diff {
     old: PathBuf,
     /// The file that they shall get.
     new: PathBuf,
-    /// Where the patch goes.
+    /// Where the patch goes; a file that is there is replaced.
     patch: PathBuf,
     /// How the patch is written down; auto keeps the smallest.
     #[arg(long, value_enum, default_value = "auto")]

@@ -43,7 +43,7 @@ pub(crate) struct Inspect {
     /// The file that the patch makes, so that it need not be made.
     #[arg(long, value_name = "NEW", requires = "old")]
     new: Option<PathBuf>,
-    /// Where a picture of it goes, as SVG.
+    /// Where a picture of it goes, as SVG; a file that is there is replaced.
     #[arg(long, value_name = "FILE.svg", requires = "old")]
     picture: Option<PathBuf>,
 }
@@ -89,14 +89,15 @@ impl Inspect {
         };
         let old_bytes = freeze(old)?;
         let new_bytes = self.new.as_deref().map(freeze).transpose()?;
+        let inputs: Vec<&Path> =
+            [&self.file, old].into_iter().chain(&self.new).map(PathBuf::as_path).collect();
+        let picture = self.picture.as_ref().map(|path| NewFile::create(path, &inputs)).transpose()?;
         let account = report.account_for(raw, &old_bytes, new_bytes.as_deref())?;
-        if let Some(path) = &self.picture {
-            let inputs: Vec<&Path> =
-                [&self.file, old].into_iter().chain(&self.new).map(PathBuf::as_path).collect();
-            let mut file = NewFile::create(path, &inputs)?;
+        if let Some(mut file) = picture {
             file.write_all(account.picture().as_bytes())?;
             file.publish(None)?;
         }
+        report.picture.clone_from(&self.picture);
         Ok(report)
     }
 }

@@ -288,8 +288,14 @@ fn says_where_the_bytes_of_a_patch_go() {
     assert!((all - bytes(&report["patch_size"])).abs() < 0.1, "{all}: {report}");
     let svg = std::fs::read_to_string(dir.path().join("picture.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("(whole file)"), "{svg}");
+    assert_eq!(report["picture"], "picture.svg");
 
-    let text = smidgen(dir.path(), "inspect patch --old old --new new").ends(0).stdout;
+    // What is drawn again replaces it.
+    std::fs::write(dir.path().join("picture.svg"), "before").unwrap();
+    let words = "inspect patch --old old --new new --picture picture.svg";
+    let text = smidgen(dir.path(), words).ends(0).stdout;
+    assert!(text.ends_with("\npicture: picture.svg\n"), "{text}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("picture.svg")).unwrap(), svg);
     assert!(text.contains("where the bytes of the patch go"), "{text}");
     let patch_size = report["patch_size"].as_i64().unwrap();
     assert_eq!(added_up(&text, "  new file ", " all "), patch_size, "{text}");

@@ -1,5 +1,7 @@
 //! What a patch says: sizes and digests, sections, controls, and where the new file's bytes come from.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use serde::Serialize;
 use smidgen_delta::{Codec, Limits, Patch, SectionKind};
@@ -36,6 +38,9 @@ pub(super) struct Report {
     seek_distance: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<account::Report>,
+    /// Where a picture of it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) picture: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -83,6 +88,7 @@ impl Report {
             seeks_forward: inspection.seeks_forward,
             seek_distance: inspection.seek_distance,
             account: None,
+            picture: None,
         })
     }
 
@@ -116,6 +122,8 @@ impl Report {
             })
             .collect();
         let widths: Vec<(char, u64)> = parts.iter().map(|&(sign, _, part)| (sign, part)).collect();
+        let account = self.account.as_ref().map(account::Report::text).unwrap_or_default();
+        let drawn = self.picture.as_ref().map(|path| format!("\npicture: {}\n", path.display()));
         format!(
             "patch: container version {}, codec {}, {} bytes ({} of the new file)\n\n{promise}\n{}\n\
              new file, by where its bytes come from\n\n  [{}]\n\n{}\n\
@@ -134,7 +142,8 @@ impl Report {
             bytes(self.seek_distance),
             bytes(self.apply_memory),
             self.window_log,
-        ) + &self.account.as_ref().map(account::Report::text).unwrap_or_default()
+        ) + &account
+            + &drawn.unwrap_or_default()
     }
 
     /// The sections of the patch, called streams here: sections are also what the new file has.
@@ -213,6 +222,7 @@ mod tests {
             seeks_forward: 799,
             seek_distance: 4_200_000,
             account: None,
+            picture: None,
         };
         insta::assert_snapshot!(report.text());
     }
