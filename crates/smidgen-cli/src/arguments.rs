@@ -1,6 +1,7 @@
 //! The whole command line: global flags and one variant for each command.
 
 use anyhow::Result;
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
@@ -112,6 +113,18 @@ impl Command {
 /// The command line as clap sees it, for completions and man pages.
 pub(crate) fn definition() -> clap::Command {
     Arguments::command()
+}
+
+/// The same refusal; of commands it lists those that the help lists.
+pub(crate) fn without_hidden(mut refusal: clap::Error) -> clap::Error {
+    let definition = definition();
+    let is_listed =
+        |name: &&String| definition.find_subcommand(name).is_none_or(|command| !command.is_hide_set());
+    if let Some(ContextValue::Strings(names)) = refusal.get(ContextKind::ValidSubcommand) {
+        let listed = names.iter().filter(is_listed).cloned().collect();
+        refusal.insert(ContextKind::ValidSubcommand, ContextValue::Strings(listed));
+    }
+    refusal
 }
 
 fn exit_codes() -> String {

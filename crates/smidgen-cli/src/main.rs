@@ -22,7 +22,7 @@ use anyhow::Result;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, without_hidden};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::screen::{OutputClosed, Screen, Style};
@@ -30,7 +30,7 @@ use crate::screen::{OutputClosed, Screen, Style};
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return refuse(&error).into(),
+        Err(error) => return refuse(&without_hidden(error)).into(),
     };
     let screen = Screen::new(arguments.global.style());
     match run(&arguments, &screen) {

@@ -1,5 +1,6 @@
 //! Words and numbers of the command line that need more than a `FromStr`.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -29,6 +30,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(refuse)
 }
 
+/// How many threads.
+pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| format!("found {text:?}, expected a number of threads, 1 at least"))
+}
+
 /// A number of bytes, or of KiB, MiB, GiB with `K`, `M`, `G`.
 pub(crate) fn byte_count(text: &str) -> Result<u64, String> {
     let refuse = || format!("found {text:?}, expected bytes as a number, or with K, M or G, such as 4G");
@@ -54,6 +60,15 @@ mod tests {
             ["", "7", "d", "7w", "-1d", "7dd", "1.5h", "99999999999999999999d", "18446744073709551615d"]
         {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_numbers_of_threads() {
+        assert_eq!(threads("1").map(NonZeroUsize::get), Ok(1));
+        assert_eq!(threads("64").map(NonZeroUsize::get), Ok(64));
+        for text in ["", "0", "-1", "many", "1.5"] {
+            assert!(threads(text).is_err(), "{text}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::words;
 #[command(next_help_heading = "Machine")]
 pub(crate) struct BudgetArguments {
     /// Encoders at once [default: one per processor].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = words::threads)]
     threads: Option<NonZeroUsize>,
     /// Memory for all encoders together, in bytes or with K, M, G [default: three quarters of what is free].
     #[arg(long, value_name = "BYTES", value_parser = words::byte_count)]

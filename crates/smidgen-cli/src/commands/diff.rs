@@ -16,12 +16,20 @@ use crate::new_file::NewFile;
 use crate::progress;
 use crate::quantity::{bytes, percent};
 use crate::screen::Screen;
+use crate::words;
 
 const EXAMPLES: &str = "\
 The patch is applied and compared before it appears.
 
+Codecs:
+  classic    bsdiff's matches and differences, packed by zstd: the least work to make and to apply
+  bidiff     bidiff's own stream, packed by zstd: the plainest form, for interchange
+  reference  foresees the addresses that moved: the smallest for programs, the most work to apply
+  auto       the smallest of the three; what cannot be the smallest is not made
+
 Examples:
   $ smidgen diff hello-1.0 hello-1.1 hello-1.0-to-1.1.patch
+  $ smidgen diff --codec reference hello-1.0 hello-1.1 hello-1.0-to-1.1.patch
   $ smidgen diff --codec bidiff --json hello-1.0 hello-1.1 plain.patch";
 
 /// Make a patch that turns one file into another
@@ -38,7 +46,7 @@ pub(crate) struct Diff {
     #[arg(long, value_enum, default_value = "auto")]
     codec: CodecArgument,
     /// Encoder threads [default: one per processor]. They change the time, never the patch.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = words::threads)]
     threads: Option<NonZeroUsize>,
 }
 

@@ -20,11 +20,11 @@ use crate::new_file::NewFile;
 use crate::screen::Screen;
 
 const EXAMPLES: &str = "\
-Nothing is verified: a signature or digest that is shown is what the file says.
+A signature or digest that is shown is what the file says, and is not verified.
 
-With --old, a patch of codec reference is applied, both files' digests are checked, and its bytes are shown by section of \
-the new file: where matches begin (controls), references that were predicted and that were not, bytes that differ, and \
-bytes that no match explains (extra).
+With --old, a patch of codec reference is applied, which verifies the old file and the new one, and its bytes are \
+shown by section of the new file: where matches begin (controls), references that were predicted and that were not, \
+bytes that differ, and bytes that no match explains (extra).
 
 Examples:
   $ smidgen inspect hello-1.0-to-1.1.patch

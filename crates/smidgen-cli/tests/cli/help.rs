@@ -51,6 +51,29 @@ fn refuses_a_senseless_command_line_as_text_and_as_json() {
     assert_eq!(json.json()["error"]["exit_code"], 2);
 }
 
+/// It was listed among the commands that are expected.
+#[test]
+fn does_not_list_a_hidden_command_when_none_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    for words in ["--json", "--quiet"] {
+        let run = smidgen(dir.path(), words).ends(2);
+        let told = format!("{}{}", run.stdout, run.stderr);
+        assert!(told.contains("inspect") && !told.contains("prove"), "{told}");
+    }
+}
+
+/// The text was of a type of the language.
+#[test]
+fn says_how_many_threads_there_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    for words in ["diff old new patch --threads 0", "gen-deltas release.toml repo --keys keys --threads 0"] {
+        let run = smidgen(dir.path(), &format!("{words} --json")).ends(2);
+        assert_eq!(run.error_code(), "usage");
+        let told = run.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(told.contains("expected a number of threads, 1 at least"), "{told}");
+    }
+}
+
 /// The commands that the help lists, without clap's own `help`.
 fn commands(help: &str) -> Vec<String> {
     help.lines()
