@@ -29,6 +29,14 @@ pub(crate) fn download(screen: &Screen) -> ProgressBar {
     )
 }
 
+/// Bytes that are made, of a file of so many.
+pub(crate) fn making(screen: &Screen, size: u64, message: &'static str) -> ProgressBar {
+    let bar = download(screen);
+    bar.set_length(size);
+    bar.set_message(message);
+    bar
+}
+
 fn begin(screen: &Screen, template: &str) -> ProgressBar {
     if !screen.moves() {
         return ProgressBar::hidden();

@@ -56,6 +56,13 @@ impl Screen {
         }
     }
 
+    /// Writes a line for a step that is done, where no bar shows it.
+    pub(crate) fn step(&self, line: &str) {
+        if !self.moves() {
+            self.remark(line);
+        }
+    }
+
     /// Writes a failure: always for people on standard error, and with `--json` as the document as well.
     pub(crate) fn fail(&self, failure: &Failure) {
         let colour = colour(&io::stderr());

@@ -11,6 +11,7 @@ use smidgen_delta::{Limits, MAGIC, Patch};
 use crate::exit::Exit;
 use crate::input::{self, open};
 use crate::new_file::NewFile;
+use crate::progress;
 use crate::quantity::bytes;
 use crate::screen::Screen;
 
@@ -44,7 +45,7 @@ struct Report {
 impl Apply {
     pub(crate) fn run(&self, screen: &Screen) -> Result<Exit> {
         let report = self
-            .apply()
+            .apply(screen)
             .with_context(|| format!("failed to apply {} to {}", self.patch.display(), self.old.display()))?;
         screen.show(&report, |report| {
             format!(
@@ -58,15 +59,18 @@ impl Apply {
         Ok(Exit::Done)
     }
 
-    fn apply(&self) -> Result<Report> {
+    fn apply(&self, screen: &Screen) -> Result<Report> {
         let raw = open(&self.patch)?;
         refuse_what_is_no_patch(&*raw)?;
         let patch = Patch::open(&*raw, &Limits::default())?;
         let old = open(&self.old)?;
         let permissions = std::fs::metadata(&self.old)?.permissions();
         let mut new = NewFile::create(&self.new, &[&self.old, &self.patch])?;
-        new.reserve(patch.header().new_size)?;
-        let applied = patch.apply(&&*old, &mut new)?;
+        let new_size = patch.header().new_size;
+        new.reserve(new_size)?;
+        let bar = progress::making(screen, new_size, "making the new file");
+        let applied = patch.apply(&&*old, &mut bar.wrap_write(&mut new))?;
+        bar.finish_and_clear();
         new.publish(Some(permissions))?;
         Ok(Report {
             new: self.new.clone(),

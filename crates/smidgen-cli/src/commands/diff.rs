@@ -114,13 +114,16 @@ impl Diff {
         options.codec = self.codec.choice();
         let spinner = progress::spinner(screen, "looking for matches");
         let patch = diff(&old, &new, &options)?;
-        spinner.set_message("applying and comparing");
-        let opened = Patch::open(&patch, &Limits::default())?;
-        opened.apply(&&*old, &mut io::sink())?;
         spinner.finish_and_clear();
+        let opened = Patch::open(&patch, &Limits::default())?;
+        let header = opened.header();
+        screen.step(&format!("made a patch: {}, codec {}", bytes(patch.len() as u64), header.codec));
+        let bar = progress::making(screen, header.new_size, "applying and comparing");
+        opened.apply(&&*old, &mut bar.wrap_write(io::sink()))?;
+        bar.finish_and_clear();
+        screen.step("applied it and compared: the new file comes out");
         io::Write::write_all(&mut file, &patch)?;
         file.publish(None)?;
-        let header = opened.header();
         Ok(Report {
             patch: self.patch.clone(),
             codec: header.codec.to_string(),

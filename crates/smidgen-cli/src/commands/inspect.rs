@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::failure::Problem;
 use crate::input::{self, freeze};
 use crate::new_file::NewFile;
+use crate::progress;
 use crate::screen::Screen;
 
 const EXAMPLES: &str = "\
@@ -57,7 +58,8 @@ enum Report {
 
 impl Inspect {
     pub(crate) fn run(&self, screen: &Screen) -> Result<Exit> {
-        let report = self.inspect().with_context(|| format!("failed to inspect {}", self.file.display()))?;
+        let report =
+            self.inspect(screen).with_context(|| format!("failed to inspect {}", self.file.display()))?;
         screen.show(&report, |report| match report {
             Report::Patch(report) => report.text(),
             Report::Metadata(report) => report.text(),
@@ -65,10 +67,10 @@ impl Inspect {
         Ok(Exit::Done)
     }
 
-    fn inspect(&self) -> Result<Report> {
+    fn inspect(&self, screen: &Screen) -> Result<Report> {
         let raw = freeze(&self.file)?;
         if raw.starts_with(&smidgen_delta::MAGIC) {
-            return self.inspect_patch(&raw).map(|report| Report::Patch(Box::new(report)));
+            return self.inspect_patch(&raw, screen).map(|report| Report::Patch(Box::new(report)));
         }
         if !raw.trim_ascii_start().starts_with(b"{") {
             let expected = "a patch, which begins with \"smdg\", or signed metadata (JSON with \"signed\" and \
@@ -82,7 +84,7 @@ impl Inspect {
         metadata::Report::of(&raw).map(Report::Metadata)
     }
 
-    fn inspect_patch(&self, raw: &[u8]) -> Result<patch::Report> {
+    fn inspect_patch(&self, raw: &[u8], screen: &Screen) -> Result<patch::Report> {
         let mut report = patch::Report::of(raw)?;
         let Some(old) = &self.old else {
             return Ok(report);
@@ -92,7 +94,9 @@ impl Inspect {
         let inputs: Vec<&Path> =
             [&self.file, old].into_iter().chain(&self.new).map(PathBuf::as_path).collect();
         let picture = self.picture.as_ref().map(|path| NewFile::create(path, &inputs)).transpose()?;
+        let spinner = progress::spinner(screen, "applying the patch and keeping account");
         let account = report.account_for(raw, &old_bytes, new_bytes.as_deref())?;
+        spinner.finish_and_clear();
         if let Some(mut file) = picture {
             file.write_all(account.picture().as_bytes())?;
             file.publish(None)?;

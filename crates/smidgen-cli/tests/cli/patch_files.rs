@@ -38,6 +38,18 @@ fn applies_what_diff_made() {
     assert_eq!(names(dir.path()), ["made", "new", "old", "patch"]);
 }
 
+/// Nothing was seen of it where no terminal is, however long it took.
+#[test]
+fn writes_a_line_for_each_step_of_diff() {
+    let dir = folder_with_builds();
+    let run = smidgen(dir.path(), "diff old new patch --codec classic").ends(0);
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("made a patch: ") && lines[1].starts_with("applied "), "{lines:?}");
+    let run = smidgen(dir.path(), "diff old new patch --codec classic --quiet").ends(0);
+    assert_eq!(run.stderr, "");
+}
+
 #[cfg(unix)]
 #[test]
 fn keeps_the_permissions_of_the_old_file() {
