@@ -52,6 +52,8 @@ const BAR: (f64, f64) = (230.0, 750.0);
 const MAX_ROWS: usize = 14;
 /// One in so many columns may be cut, so that the others are seen beside it.
 const CUT: usize = 60;
+/// Bits of a column that are worth it to cut others.
+const WORTH_SEEING: f64 = 64.0;
 /// About the width of a letter of the smallest type.
 const LETTER: f64 = 6.4;
 
@@ -72,13 +74,12 @@ pub(super) fn draw(subject: &Subject<'_>) -> String {
          <title>Where the bytes of a patch go</title>\n\
          <rect width=\"{WIDTH}\" height=\"{height}\" rx=\"10\" fill=\"#ffffff\" stroke=\"#d8dee4\"/>\n"
     );
-    let title = format!("Where the {} bytes of the patch go", exact(subject.patch_size));
+    let title = format!("Where the {} of the patch go", counted(subject.patch_size, "byte"));
     text(&mut svg, (LEFT, 38.0), 18.0, INK, "start", &title);
-    let shares = format!(
-        "{} of the new file's {} bytes",
-        percent(subject.patch_size, subject.new_size),
-        exact(subject.new_size)
-    );
+    let shares = match subject.new_size {
+        0 => "the new file is empty".to_owned(),
+        size => format!("{} of the new file's {}", percent(subject.patch_size, size), counted(size, "byte")),
+    };
     text(&mut svg, (RIGHT, 38.0), 13.0, FAINT, "end", &shares);
     draw_legend(&mut svg, subject);
     draw_columns(&mut svg, subject);
@@ -97,7 +98,7 @@ fn draw_legend(svg: &mut String, subject: &Subject<'_>) {
         rectangle(svg, (x, 60.0), (12.0, 12.0), colour, "");
         text(svg, (x + 18.0, 70.5), 12.0, INK, "start", name);
         let share = share(&all);
-        let said = format!("{} bytes for {}", exact(share.bytes().round() as u64), exact(share.count));
+        let said = format!("{} for {}", counted(share.bytes().round() as u64, "byte"), exact(share.count));
         text(svg, (x + 18.0, 86.0), 11.0, FAINT, "start", &said);
     }
 }
@@ -109,8 +110,9 @@ fn draw_columns(svg: &mut String, subject: &Subject<'_>) {
     totals.sort_by(f64::total_cmp);
     let most = totals.last().copied().unwrap_or(0.0);
     let usual = totals.get((columns.len() - 1).saturating_sub(columns.len() / CUT)).copied().unwrap_or(0.0);
-    // A few peaks are cut only if they would flatten all the rest.
-    let limit = if usual * 2.0 < most { usual * 1.25 } else { most }.max(1.0);
+    // A few peaks are cut only if they would flatten all the rest, and there is a rest.
+    let is_cut = usual >= WORTH_SEEING && usual * 2.0 < most;
+    let limit = if is_cut { usual * 1.25 } else { most }.max(8.0);
     let width = (RIGHT - LEFT) / columns.len() as f64;
     let y = |bits: f64| AXIS - (bits / limit).min(1.0) * (AXIS - TOP);
     line(svg, (LEFT, TOP), (RIGHT, TOP), GRID);
@@ -127,18 +129,28 @@ fn draw_columns(svg: &mut String, subject: &Subject<'_>) {
         let x = LEFT + width * (column as f64 + 0.5);
         let _ = writeln!(
             svg,
-            "<path d=\"M{:.1} {:.1}l4 -7l4 7Z\" fill=\"{INK}\"><title>{} bytes</title></path>",
+            "<path d=\"M{:.1} {:.1}l4 -7l4 7Z\" fill=\"{INK}\"><title>{}</title></path>",
             x - 4.0,
             TOP - 3.0,
-            exact((costs.bits() / 8.0).round() as u64)
+            counted((costs.bits() / 8.0).round() as u64, "byte")
         );
     }
     line(svg, (LEFT, AXIS), (RIGHT, AXIS), FAINT);
-    let piece = bytes(subject.new_size / columns.len() as u64);
-    let cut = if limit < most { "; what goes beyond it is cut and marked" } else { "" };
-    let said =
-        format!("upper line: {} bytes for {piece} of the file{cut}", exact((limit / 8.0).round() as u64));
+    if subject.new_size == 0 {
+        return;
+    }
+    let piece = bytes(subject.new_size.div_ceil(columns.len() as u64));
+    let cut = if is_cut { "; what goes beyond it is cut and marked" } else { "" };
+    let top = counted((limit / 8.0).round() as u64, "byte");
+    let said = format!("upper line: {top} for {piece} of the file{cut}");
     text(svg, (LEFT, TOP - 14.0), 11.0, FAINT, "start", &said);
+    let middle = f64::midpoint(TOP, AXIS);
+    let _ = writeln!(
+        svg,
+        "<text transform=\"translate({:.1} {middle:.1}) rotate(-90)\" font-size=\"11\" fill=\"{FAINT}\" \
+         text-anchor=\"middle\">bytes of the patch</text>",
+        LEFT - 8.0
+    );
 }
 
 /// The sections under the columns, with their names where there is room.
@@ -149,7 +161,7 @@ fn draw_band(svg: &mut String, subject: &Subject<'_>) {
     for (index, section) in subject.sections.iter().filter(|section| section.is_at_one_place).enumerate() {
         let (x, width) = (LEFT + section.offset as f64 * scale, section.size as f64 * scale);
         let colour = if index % 2 == 0 { "#dbe3ea" } else { "#eef2f5" };
-        let hint = format!("{}: {} bytes", section.name, exact(section.size));
+        let hint = format!("{}: {}", section.name, counted(section.size, "byte"));
         rectangle(svg, (x, at), (width, BAND), colour, &hint);
         let label = LETTER * section.name.chars().count() as f64;
         if label + 6.0 <= width && x >= label_end {
@@ -172,7 +184,8 @@ fn draw_rows(svg: &mut String, subject: &Subject<'_>, rows: &[&Section], rest: &
         for (name, colour, share) in KINDS {
             let share = share(&section.costs);
             let width = share.bits / most * (BAR.1 - BAR.0);
-            let hint = format!("{}, {name}: {} bytes", section.name, exact(share.bytes().round() as u64));
+            let cost = counted(share.bytes().round() as u64, "byte");
+            let hint = format!("{}, {name}: {cost}", section.name);
             if width >= 0.05 {
                 rectangle(svg, (x, y + 2.0), (width, ROW - 8.0), colour, &hint);
             }
@@ -291,5 +304,22 @@ mod tests {
         };
         let svg = draw(&subject);
         assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        assert!(svg.contains(">the new file is empty<") && !svg.contains("upper line"), "{svg}");
+    }
+
+    /// All of it was cut where most columns cost nothing, and the upper line stood for 0 bytes.
+    #[test]
+    fn a_column_that_stands_alone_is_not_cut() {
+        let mut columns = vec![Costs::default(); 300];
+        columns[7] = costs(200.0);
+        let subject = Subject {
+            patch_size: 400,
+            new_size: 372_000,
+            around: 100.0,
+            sections: Vec::new(),
+            columns: &columns,
+        };
+        let svg = draw(&subject);
+        assert!(svg.contains("upper line: 238 bytes for 1.24 kB of the file<"), "{svg}");
     }
 }
