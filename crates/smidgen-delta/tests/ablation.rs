@@ -105,6 +105,20 @@ fn extra_bytes_are_coded_as_it_is_said() {
     assert!(without(&[Idea::Parts], b"", &many) != without(&[], b"", &many));
 }
 
+/// Once data got models wherever they were less than a twelfth of the file, and patches of some of Go's programs a tenth larger.
+#[test]
+fn data_that_come_again_are_left_to_zstd_where_models_take_more() {
+    let old = Seeded(1).bytes(400_000);
+    let with = |data: Vec<u8>| [old.clone(), data].concat();
+    let again = with(Seeded(2).bytes(4000).repeat(6));
+    let (smallest, models) = (without(&[], &old, &again), without(&[Idea::Parts], &old, &again));
+    assert!(smallest.len() < models.len(), "{} and {}", smallest.len(), models.len());
+    // Few values, none of which comes again as the one before did.
+    let mut seed = Seeded(3);
+    let once = with((0..24_000).map(|at| b"abcdefgh"[seed.below(1 + at % 8)]).collect());
+    assert!(without(&[], &old, &once) == without(&[Idea::Parts], &old, &once));
+}
+
 /// A signed file of Mach-O that is bytes otherwise.
 fn signed_bytes(seed: u64) -> Vec<u8> {
     const PAGES: usize = 40;

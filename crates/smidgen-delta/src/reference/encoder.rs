@@ -1,6 +1,6 @@
 //! The encoder: what is in the two files, what matches, what is worth sending.
 
-use std::num::NonZeroUsize;
+use std::{iter, num::NonZeroUsize};
 
 use super::{
     coder::Encoder,
@@ -121,7 +121,7 @@ fn encode_as_they_say(
         return Ok(None);
     };
     let are_programs = !plan.regions.is_empty() && !new_image.regions.is_empty();
-    let is_of_programs = are_programs && !matches!(Share::of(extra, new.len() as u64), Share::Much);
+    let is_of_programs = are_programs && Way::of(extra, new.len() as u64, Ideas::ALL) != [Way::Parts];
     let mut matches = plan.matches;
     matches.retain(|found| found.old_end() <= file.len() as u64);
     Ok(Some(Encoded { sections, matches, is_of_programs }))
@@ -257,16 +257,16 @@ fn write(
     let mut sections = vec![section(SectionKind::Plan, raw_size, coder)];
 
     let extra = extra_len(new, &plan.matches);
-    let walk = |scope: Scope| {
+    let walk = |scope: Scope, way: Way| {
         let mut source = OldFile::new(&old);
         let walk = Walk::new(plan, &mut source)?.with_scope(scope);
         let models = |size| Box::new(Extra::new(size, plan.has_words()));
-        let extra = match Share::of(extra, sizes.new).with(ideas) {
-            Share::Little => ExtraStream::Coded(Encoder::new(), models(extra)),
-            Share::Some => {
+        let extra = match way {
+            Way::Models => ExtraStream::Coded(Encoder::new(), models(extra)),
+            Way::Mixed => {
                 ExtraStream::Mixed(Encoder::new(), models(plan.extra_code(sizes.new)), PartWriter::default())
             }
-            Share::Much => ExtraStream::Parted(PartWriter::default()),
+            Way::Parts => ExtraStream::Parted(PartWriter::default()),
         };
         let mut streams = Streams { references: Encoder::new(), add: Encoder::new(), extra };
         let seen = walk.run(&mut streams, &mut source, new, sizes.new, |_| Ok(()))?;
@@ -286,42 +286,44 @@ fn write(
             ]),
         })
     };
-    let (matched, others) = jobs::both(threads, || walk(Scope::Matches), || walk(Scope::Extra));
-    let (Some(matched), Some(others)) = (matched?, others?) else {
+    let ways = Way::of(extra, sizes.new, ideas).iter().map(|way| (Scope::Extra, *way));
+    let walks: Vec<(Scope, Way)> = iter::once((Scope::Matches, Way::Parts)).chain(ways).collect();
+    let outcomes = jobs::run(&walks, threads, |(scope, way)| walk(*scope, *way));
+    let Some(mut outcomes) = outcomes.into_iter().collect::<Result<Option<Vec<_>>, _>>()? else {
         return Ok(None);
     };
-    sections.extend(matched.into_iter().chain(others));
+    let size = |sections: &Vec<Packed>| sections.iter().map(Packed::size_in_patch).sum::<usize>();
+    let smallest = outcomes.drain(1..).min_by_key(size).unwrap_or_default();
+    sections.extend(outcomes.into_iter().flatten().chain(smallest));
     Ok(Some(sections))
 }
 
-/// How much of a file is extra: models of each of these bytes take long to read, and a patch must not take longer than one of
+/// How extra bytes are coded: models of each of these bytes take long to read, and a patch must not take longer than one of
 /// bsdiff does, whose time is mostly by the size of the file.
-enum Share {
-    /// All of it gets models.
-    Little,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// All of them get models.
+    Models,
     /// Code does, for which they do most.
-    Some,
+    Mixed,
     /// None does.
-    Much,
+    Parts,
 }
 
-impl Share {
-    fn of(extra: u64, new_size: u64) -> Self {
+impl Way {
+    /// The ways that there is time for; the smallest outcome counts. Data in models are smaller on most programs, but zstd finds
+    /// what comes again in them, which in Go's tables is a tenth of a patch: where there are enough of them, both are tried.
+    fn of(extra: u64, new_size: u64, ideas: Ideas) -> &'static [Self] {
         // So few take little time whichever way.
         const FEW: u64 = 16 << 10;
-        match extra {
-            _ if extra > FEW.max(new_size / 4) => Self::Much,
-            _ if extra > FEW.max(new_size / 12) => Self::Some,
-            _ => Self::Little,
-        }
-    }
-
-    /// As which share it is written.
-    fn with(self, ideas: Ideas) -> Self {
-        match self {
-            _ if !ideas.has(Idea::Models) => Self::Much,
-            _ if !ideas.has(Idea::Parts) => Self::Little,
-            share => share,
+        let is_above = |part: u64| extra > FEW.max(new_size / part);
+        match () {
+            () if !ideas.has(Idea::Models) => &[Self::Parts],
+            () if !ideas.has(Idea::Parts) => &[Self::Models],
+            () if is_above(4) => &[Self::Parts],
+            () if is_above(12) => &[Self::Mixed],
+            () if is_above(64) => &[Self::Models, Self::Mixed],
+            () => &[Self::Models],
         }
     }
 }
