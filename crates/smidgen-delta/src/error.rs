@@ -84,7 +84,7 @@ pub enum ParseError {
     },
     /// A number above the caller's limit.
     #[error(
-        "{field} is {found}, the limit is {limit}; fetch the patch again in case it is damaged, or update by full copy"
+        "{field} is {found}, the limit is {limit}; fetch the patch again in case it is damaged, allow more, or update by full copy"
     )]
     LimitExceeded {
         /// Which number.

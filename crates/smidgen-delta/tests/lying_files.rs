@@ -109,7 +109,64 @@ fn a_table_of_sections_at_the_end_of_all_numbers_is_none() {
     round_trip(&old, &new, "sections at the end");
 }
 
-/// Once each of 65,535 headers that are one and the same had its whole table of relocations read again.
+/// Once a load command could tell of more sections than it has room for, again every eight bytes: three million here.
+#[test]
+fn sections_lie_in_their_load_command() {
+    let mut old = Program::seeded(60, None).image(Container::MachO, Machine::Aarch64);
+    let new = Program::seeded(60, Some(20)).image(Container::MachO, Machine::Aarch64);
+    // All of it is commands of a segment, eight bytes each, and so the number of their sections is eight or 25.
+    let commands = 1_u32 << 17;
+    old.splice(32.., [0x19_u32, 8].map(u32::to_le_bytes).concat().repeat(commands as usize));
+    old[16..20].copy_from_slice(&commands.to_le_bytes());
+    let end = old.len() as u32;
+    old.extend((0..4 << 20).map(|at: u32| (at ^ end) as u8));
+    round_trip(&old, &new, "overlapping commands");
+}
+
+/// Once each of so many segments was held against each of so many sections of code, which took four seconds for a file of 20 kB.
+#[test]
+fn many_segments_and_many_sections_of_code_are_read_soon() {
+    let mut old = Program::seeded(60, None).image(Container::Elf, Machine::X86_64);
+    let new = old.clone();
+    let table = old.len().next_multiple_of(8);
+    old.resize(table + 64, 0);
+    let mut put = |at: usize, value: u64, width: usize| {
+        old[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
+    };
+    // 65,535 headers of both kinds, all of them the same one.
+    for (place, size, count) in [(32, 54, 56), (40, 58, 60)] {
+        put(place, table as u64, 8);
+        put(size, 0, 2);
+        put(count, 0xFFFF, 2);
+    }
+    // A segment to be loaded that may be executed, which as a section has instructions at its own addresses.
+    for (at, value) in [(0, 1 | 1 << 32), (8, 6), (16, 0x1000), (24, 0), (32, 0x4000), (40, 0x4000)] {
+        put(table + at, value, 8);
+    }
+    round_trip(&old, &new, "many segments");
+}
+
+/// Once each place that begins like Go's tables led to a search of the whole file, which took minutes here.
+#[test]
+fn many_places_that_begin_like_go_s_tables_are_looked_at_soon() {
+    let mut old = go(false);
+    let new = go(true);
+    let header = find(&old, &[0xF1, 0xFF, 0xFF, 0xFF]);
+    // Its own place in memory is another one for each copy, so that no module data point at it.
+    let copy = old[header..header + 72].to_vec();
+    old.resize(old.len().next_multiple_of(8), 0);
+    for _ in 0..1 << 16 {
+        old.extend(&copy);
+    }
+    old[header] = 0;
+    let len = (old.len() as u64).to_le_bytes();
+    for of_segment in [96, 104] {
+        old[of_segment..of_segment + 8].copy_from_slice(&len);
+    }
+    round_trip(&old, &new, "many heads");
+}
+
+/// Once each of 65,535 headers that are one and the same had its whole table of relocations read again, which took nine seconds.
 #[test]
 fn many_headers_of_one_table_are_read_as_one() {
     let mut old = Program::seeded(60, None).image(Container::Elf, Machine::X86_64);

@@ -278,7 +278,7 @@ mod tests {
         line_numbers,
         parted::Parts,
         plan,
-        program::{Container, KINDS, Program},
+        program::{Container, KINDS, Machine, Program},
     };
     use crate::{SectionKind, diff::pack::Packed, old::OldFile};
 
@@ -607,6 +607,30 @@ mod tests {
             };
             assert!(made.lists.iter().eq(expected), "{container:?} {machine:?}: {:?}", made.lists);
         }
+    }
+
+    /// A linker that does not say again how functions with records are unwound: with an address more, which the starts have, its
+    /// table would be another one. Once both lists were made again because each alone paid, though they are read as one.
+    #[test]
+    fn lists_of_functions_that_cannot_be_one_are_not_both_made_again() {
+        let image = |program: Program| {
+            let mut file = program.image(Container::MachO, Machine::X86_64);
+            // Frames become records.
+            for way in [1_u32, 31] {
+                let (frame, record) = ((0x0100_0000 | way).to_le_bytes(), (0x0400_0000 | way).to_le_bytes());
+                let places: Vec<usize> =
+                    (0..file.len() - 4).filter(|at| file[*at..].starts_with(&frame)).collect();
+                assert!(!places.is_empty());
+                places.into_iter().for_each(|at| file[at..at + 4].copy_from_slice(&record));
+            }
+            file
+        };
+        let mut program = Program::seeded(600, Some(200));
+        (0..40).for_each(|which| program.edit([4, which * 5, which * 3, 0]));
+        let (old, new) = (image(Program::seeded(600, None)), image(program));
+        let made = apply(&encode_files(&old, &new), &old, new.len() as u64);
+        assert!(made.new == new && made.sections_are_used_up);
+        assert!(made.lists.len() < 2, "{:?}", made.lists);
     }
 
     /// Whole patches, from headers of executables to the last byte.
