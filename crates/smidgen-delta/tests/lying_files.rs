@@ -123,7 +123,7 @@ fn sections_lie_in_their_load_command() {
     round_trip(&old, &new, "overlapping commands");
 }
 
-/// Once each of so many segments was held against each of so many sections of code, which took four seconds for a file of 20 kB.
+/// Once each of so many segments was held against each of so many sections of code, which took four seconds.
 #[test]
 fn many_segments_and_many_sections_of_code_are_read_soon() {
     let mut old = Program::seeded(60, None).image(Container::Elf, Machine::X86_64);
